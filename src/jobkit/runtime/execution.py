@@ -1,0 +1,112 @@
+"""Runs the user's code of one task and turns whatever happens into an outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Final
+
+from .context import TaskContext
+from .errors import HookFailed, StoreUnavailable
+from .jobs import LoadedJob
+from .model import Failure, TaskRef
+from .payload import check_size
+from .signals import PermanentError, RetryLater
+from .stage import Stage
+
+MAX_MESSAGE_CHARS: Final = 4_000
+MAX_TRACEBACK_CHARS: Final = 6_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one attempt came to: a result, or a failure and whether and when another attempt makes sense."""
+
+    result_json: str | None = None
+    failure: Failure | None = None
+    permanent: bool = False
+    delay: timedelta | None = None
+
+
+def describe_exception(exc: BaseException) -> Failure:
+    """Keep an exception as data: its type, its text and the tail of its traceback without jobkit's own frames."""
+    message = str(exc) or repr(exc)
+    if isinstance(exc, SystemExit):
+        message = f"the task called sys.exit({exc.code!r})"
+    lines = traceback.format_exception(type(exc), exc, _skip_own_frames(exc.__traceback__))
+    return Failure(
+        type=type(exc).__name__,
+        message=_clean(message)[:MAX_MESSAGE_CHARS],
+        traceback=_clean("".join(lines))[-MAX_TRACEBACK_CHARS:].strip(),
+    )
+
+
+def run_task(
+    job: LoadedJob,
+    stage: Stage[Any, Any, Any],
+    ref: TaskRef,
+    *,
+    attempt: int,
+    params_json: str | None,
+    report: Callable[[int, int, str], None],
+) -> Outcome:
+    """Run one attempt. Whatever the user's code raises is an outcome; only StoreUnavailable passes through."""
+    context: TaskContext[Any, Any] | None = None
+    try:
+        context = TaskContext(
+            task_id=ref.task_id,
+            index=ref.index,
+            attempt=attempt,
+            params=None if params_json is None else stage.item_codec.decode(params_json),
+            job=job.context,
+            report=report,
+        )
+        value = stage.task_function(job.controller, context)
+        if inspect.isawaitable(value):
+            value = asyncio.run(_await(value))
+        result_json = stage.result_codec.encode(value, what="what the task returned")
+        return Outcome(result_json=check_size(result_json, what="what the task returned"))
+    except StoreUnavailable:
+        raise
+    except RetryLater as exc:
+        return Outcome(failure=describe_exception(exc), delay=exc.delay)
+    except PermanentError as exc:
+        return Outcome(failure=describe_exception(exc), permanent=True)
+    except BaseException as exc:  # noqa: BLE001 - SystemExit too is a failure of the task, never the end of the worker
+        return Outcome(failure=describe_exception(exc))
+    finally:
+        if context is not None:
+            context.remove_workdir()
+
+
+def run_hook(job: LoadedJob, *, status: str) -> None:
+    """Call a controller's `on_complete`. Raises HookFailed with what it raised, so that the message comes again."""
+    try:
+        job.controller.on_complete(job.context, status=status)
+    except StoreUnavailable:
+        raise
+    except BaseException as exc:
+        failure = describe_exception(exc)
+        raise HookFailed(job_type=job.record.job_type, error_type=failure.type, text=failure.message) from exc
+
+
+async def _await(value: Any) -> Any:
+    return await value
+
+
+def _skip_own_frames(tb: TracebackType | None) -> TracebackType | None:
+    while tb is not None and tb.tb_frame.f_globals.get("__name__", "").startswith("jobkit.runtime."):
+        if tb.tb_next is None or tb.tb_frame.f_globals["__name__"] == "jobkit.runtime.controllers":
+            break
+        tb = tb.tb_next
+    return tb
+
+
+def _clean(text: str) -> str:
+    """Replace what UTF-8 can't hold."""
+    return text.encode("utf-8", "replace").decode()

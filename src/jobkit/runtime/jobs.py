@@ -1,0 +1,189 @@
+"""Jobs as an instance knows them: the row read once, with its controller, its context and its earlier results."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from .context import JobContext, StageResults, TaskFailure, TaskResult
+from .controller import BaseController
+from .errors import InvalidSource
+from .model import Chain, Failure, JobRecord, StageRecord, StageState
+from .registry import Registry
+from .repository import Repository
+from .stage import Stage
+
+CACHED_JOBS: Final = 64
+JOB_SOURCE: Final = "job:"
+LIST_SOURCE: Final = "list:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedJob:
+    """A job whose controller is known here."""
+
+    record: JobRecord
+    controller: BaseController[Any]
+    context: JobContext[Any]
+
+    def stage(self, number: int) -> Stage[Any, Any, Any]:
+        """Return the controller's stage. Raises LookupError when the code has changed and it is gone."""
+        stages = self.controller.stages
+        if not 1 <= number <= len(stages):
+            raise LookupError(
+                f"the controller {self.record.job_type} has {len(stages)} stages now, and this job is at stage {number}: "
+                "its code has changed under the job"
+            )
+        return stages[number - 1]
+
+
+class Jobs:
+    """Loads jobs; keeps the last ones, so that a job's row is read once for all its tasks here."""
+
+    def __init__(self, repository: Repository, registry: Registry) -> None:
+        """Keep where rows and controllers come from."""
+        self._repository = repository
+        self._registry = registry
+        self._lock = threading.Lock()
+        self._loaded: OrderedDict[tuple[str, str], LoadedJob] = OrderedDict()
+
+    def find(self, job_id: str, epoch: str) -> LoadedJob | None:
+        """Return a job, None when it is gone or of another epoch. Raises UnknownJobType, InvalidParams."""
+        loaded = self._loaded.get((job_id, epoch))
+        if loaded is not None:
+            return loaded
+        with self._lock:
+            loaded = self._loaded.get((job_id, epoch))
+            if loaded is None:
+                record = self._repository.find_job(job_id)
+                if record is None or record.epoch != epoch:
+                    return None
+                loaded = self.load(record)
+                self._loaded[job_id, epoch] = loaded
+                while len(self._loaded) > CACHED_JOBS:
+                    self._loaded.popitem(last=False)
+            return loaded
+
+    def load(self, record: JobRecord) -> LoadedJob:
+        """Make a job's controller and context. Raises UnknownJobType, InvalidParams."""
+        controller = self._registry.get(record.job_type)
+        params = controller.validate(json.loads(record.params_json))
+        reader = EarlierResults(self._repository, record, controller)
+        context: JobContext[Any] = JobContext(
+            job_id=record.job_id, job_type=record.job_type, params=params, reader=reader
+        )
+        return LoadedJob(record=record, controller=controller(), context=context)
+
+
+class EarlierResults:
+    """Reads the results of a job's stages, or of the job or list that it takes earlier results from."""
+
+    def __init__(self, repository: Repository, job: JobRecord, controller: type[BaseController[Any]]) -> None:
+        """Keep whose results are read."""
+        self._repository = repository
+        self._job = job
+        self._controller = controller
+        self._closed: dict[int, StageRecord] = {}
+
+    def results(self, stage: Stage[Any, Any, Any]) -> Iterator[TaskResult[Any]]:
+        """Yield what the stage's completed tasks returned. Raises ValueError for a stage that is no earlier one."""
+        number = self._controller.number_of(stage)
+        if number not in self._job.stage_numbers and (self._job.source or "").startswith(LIST_SOURCE):
+            yield from self._listed(stage, number)
+            return
+        for task in self._repository.completed_tasks(self._closed_stage(stage, number)):
+            try:
+                value = stage.result_codec.decode(task.result_json or "null")
+            except ValueError as exc:
+                raise ValueError(
+                    f"the result of {task.ref.task_id} no longer fits what stage {stage.name!r} returns: {exc}"
+                ) from exc
+            yield TaskResult(task_id=task.ref.task_id, index=task.ref.index, value=value)
+
+    def failures(self, stage: Stage[Any, Any, Any]) -> Iterator[TaskFailure]:
+        """Yield how the stage's failed tasks failed."""
+        number = self._controller.number_of(stage)
+        for task in self._repository.failed_tasks(self._closed_stage(stage, number)):
+            error = task.error or Failure(type="Unknown", message="no error was stored")
+            yield TaskFailure(task_id=task.ref.task_id, index=task.ref.index, error=error)
+
+    def stages(self) -> list[StageResults]:
+        """Return the job's own stages."""
+        chain = self._repository.find_chain(self._job.job_id)
+        return [
+            StageResults(
+                number=stage.number,
+                name=stage.name,
+                summary=stage.summary,
+                results=partial(self._raw_results, stage),
+            )
+            for stage in (chain.stages if chain else ())
+        ]
+
+    def _raw_results(self, stage: StageRecord) -> Iterator[tuple[str, str]]:
+        for task in self._repository.completed_tasks(stage):
+            yield task.ref.task_id, task.result_json or "null"
+
+    def _closed_stage(self, stage: Stage[Any, Any, Any], number: int) -> StageRecord:
+        known = self._closed.get(number)
+        if known is not None:
+            return known
+        if number in self._job.stage_numbers:
+            owner_id = self._job.job_id
+        elif (self._job.source or "").startswith(JOB_SOURCE):
+            owner_id = (self._job.source or "").removeprefix(JOB_SOURCE)
+        else:
+            raise ValueError(
+                f"this job does not run stage {number} {stage.name!r}; name the job that has its results (--from)"
+            )
+        chain = self._repository.find_chain(owner_id)
+        found = chain.find_stage(number) if chain is not None else None
+        if found is None or found.state is not StageState.CLOSED:
+            raise ValueError(
+                f"stage {number} {stage.name!r} of job {owner_id} has not ended: only earlier stages have results"
+            )
+        self._closed[number] = found
+        return found
+
+    def _listed(self, stage: Stage[Any, Any, Any], number: int) -> Iterator[TaskResult[Any]]:
+        if number != self._job.stage_numbers[0] - 1:
+            raise ValueError(f"the list of earlier results is for stage {self._job.stage_numbers[0] - 1}, not {number}")
+        for index, item in enumerate(json.loads(self._repository.read_source(self._job.job_id))):
+            value = stage.result_codec.decode(json.dumps(item["value"]))
+            yield TaskResult(task_id=item["task_id"], index=index, value=value)
+
+
+def check_source(chain: Chain | None, *, job_id: str, job_type: str, before: int) -> None:
+    """Raise InvalidSource unless the job has ended the stages before `before`, as one of `job_type`."""
+    if chain is None:
+        raise InvalidSource(source=job_id, reason="there is no such job")
+    if chain.job.job_type != job_type:
+        raise InvalidSource(source=job_id, reason=f"it is a job of {chain.job.job_type}, not of {job_type}")
+    stage = chain.find_stage(before - 1)
+    if stage is None:
+        raise InvalidSource(source=job_id, reason=f"it did not run stage {before - 1}")
+    if stage.state is not StageState.CLOSED:
+        raise InvalidSource(source=job_id, reason=f"its stage {before - 1} {stage.name!r} has not ended")
+
+
+def normalise_list(items: Any, *, source: str) -> list[dict[str, Any]]:
+    """Read an explicit list: results as jobkit prints them (`task_id`, `value`), or plain values.
+
+    Raises InvalidSource.
+    """
+    if not isinstance(items, list):
+        raise InvalidSource(source=source, reason="it must be a JSON array of results")
+    out: list[dict[str, Any]] = []
+    entries: list[Any] = items  # pyright: ignore[reportUnknownVariableType] - JSON
+    for index, item in enumerate(entries):
+        if isinstance(item, dict) and "value" in item and set(item) <= {"task_id", "index", "value"}:  # pyright: ignore[reportUnknownArgumentType] - JSON
+            fields: dict[str, Any] = item
+            out.append({"task_id": str(fields.get("task_id", f"item-{index}")), "value": fields["value"]})
+        else:
+            out.append({"task_id": f"item-{index}", "value": item})
+    return out

@@ -1,0 +1,150 @@
+"""Queue messages: hints that say which rows to look at. Written and read here, and refused when foreign."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from .errors import MessageRefused
+from .model import Owner
+from .payload import to_json
+
+MESSAGE_VERSION: Final = 1
+MAX_HINT_BYTES: Final = 4 * 1024  # larger parameters are read from the row
+
+JOBS_QUEUE: Final = "jobs"
+TASKS_QUEUE: Final = "tasks"
+POISON_SUFFIX: Final = "-poison"
+
+
+class Kind(StrEnum):
+    """What a message asks for."""
+
+    #: Plan a stage, dispatch what its planner had sealed, or pass on an empty one.
+    PLAN = "plan"
+    #: Send the task messages of a range of a sealed stage.
+    DISPATCH = "dispatch"
+    #: Run one task, or a batch of consecutive ones.
+    TASK = "task"
+    #: Give a stage up: flag it and settle what has not started.
+    STOP = "stop"
+    #: Settle a range of a flagged stage.
+    SETTLE = "settle"
+    #: Aggregate and end the job; tidy up after one that has ended.
+    COMPLETE = "complete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message. `key` is random and new for each send; `etag` and `params_json` are hints of a task's row."""
+
+    kind: Kind
+    job_id: str
+    epoch: str
+    round: int
+    key: str
+    stage: int = 0
+    plan: str = ""
+    task_count: int = 0
+    first: int = 0
+    size: int = 0
+    attempt: int = 1
+    etag: str = ""
+    params_json: str | None = None
+    not_before: datetime | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """A message as it was delivered: its id in the queue and which delivery this is, from 1."""
+
+    message: Message
+    message_id: str
+    delivery: int
+
+    @property
+    def owner(self) -> Owner:
+        """What a row claimed by this delivery remembers."""
+        return Owner(key=self.message.key, message_id=self.message_id, delivery=self.delivery)
+
+
+_FIELDS: Final[dict[str, tuple[str, type]]] = {
+    "job": ("job_id", str),
+    "epoch": ("epoch", str),
+    "round": ("round", int),
+    "key": ("key", str),
+    "stage": ("stage", int),
+    "plan": ("plan", str),
+    "count": ("task_count", int),
+    "first": ("first", int),
+    "size": ("size", int),
+    "attempt": ("attempt", int),
+    "etag": ("etag", str),
+    "params": ("params_json", str),
+    "reason": ("reason", str),
+}
+_REQUIRED: Final = ("job", "epoch", "round", "key")
+_DEFAULTS: Final[dict[str, Any]] = {
+    name: Message.__dataclass_fields__[attribute].default
+    for name, (attribute, _) in _FIELDS.items()
+    if name not in _REQUIRED
+}
+
+
+def encode_message(message: Message) -> str:
+    """Write a message as the text of a queue message."""
+    out: dict[str, Any] = {"jobkit": MESSAGE_VERSION, "kind": message.kind.value}
+    for name, (attribute, _) in _FIELDS.items():
+        value = getattr(message, attribute)
+        if name in _REQUIRED or value != _DEFAULTS[name]:
+            out[name] = value
+    if message.not_before is not None:
+        out["not_before"] = message.not_before.isoformat()
+    return to_json(out)
+
+
+def decode_message(text: str) -> Message:
+    """Read the text of a queue message. Raises MessageRefused for all that `encode_message` did not write."""
+    try:
+        found: Any = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise MessageRefused(reason="it is no JSON", text=text) from exc
+    if not isinstance(found, dict) or "jobkit" not in found:
+        raise MessageRefused(reason="it is not a message of jobkit", text=text)
+    fields: dict[str, Any] = dict(found)  # pyright: ignore[reportUnknownArgumentType] - JSON
+    version = fields.pop("jobkit")
+    if version != MESSAGE_VERSION or isinstance(version, bool):
+        raise MessageRefused(reason=f"it has version {version!r}, this jobkit reads {MESSAGE_VERSION}", text=text)
+    try:
+        kind = Kind(fields.pop("kind", None))
+        not_before = _read_time(fields.pop("not_before", None))
+    except ValueError as exc:
+        raise MessageRefused(reason=str(exc), text=text) from exc
+    values: dict[str, Any] = {}
+    value: Any
+    for name, value in fields.items():
+        attribute, wanted = _FIELDS.get(name, ("", str))
+        if not attribute:
+            raise MessageRefused(reason=f"unknown field {name!r}", text=text)
+        if type(value) is not wanted or (isinstance(value, int) and not 0 <= value < 2**31):
+            raise MessageRefused(reason=f"field {name!r} is {value!r:.40}", text=text)
+        values[attribute] = value
+    for name in _REQUIRED:
+        if name not in fields:
+            raise MessageRefused(reason=f"field {name!r} is missing", text=text)
+    return Message(kind=kind, not_before=not_before, **values)
+
+
+def _read_time(value: object) -> datetime | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError("field 'not_before' is no time")
+    time = datetime.fromisoformat(value)
+    if time.tzinfo is None:
+        raise ValueError("field 'not_before' has no time zone")
+    return time

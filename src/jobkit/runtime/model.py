@@ -1,0 +1,201 @@
+"""The records of a job: what the rows mean, apart from how they are stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Where a job or a task is. Nothing else is ever stored as a status."""
+
+    #: Waits for a message to be delivered.
+    QUEUED = "queued"
+    #: A stage of the job is planned or runs; the task has been claimed.
+    PROCESSING = "processing"
+    #: Ended, with a result.
+    COMPLETED = "completed"
+    #: Ended, with an error.
+    FAILED = "failed"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing but a retry changes it any more."""
+        return self in (Status.COMPLETED, Status.FAILED)
+
+
+class StageState(StrEnum):
+    """Where a stage row is in the protocol (users see a Status, see `StageRecord.status`)."""
+
+    #: Its tasks have not been written.
+    UNPLANNED = "unplanned"
+    #: A message holds the planning and writes tasks under its plan id.
+    PLANNING = "planning"
+    #: The plan id and the number of tasks are fixed; tasks run.
+    SEALED = "sealed"
+    #: All tasks have ended, or the stage was given up before it was sealed.
+    CLOSED = "closed"
+    #: A retry gives its tasks a new round; nothing marks or closes meanwhile.
+    REOPENING = "reopening"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a task or a job failed: the exception's type and text and the tail of its traceback."""
+
+    type: str
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorGroup:
+    """Failures of one type: how many, and the one with the lowest task index as their example."""
+
+    count: int
+    index: int
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Counts over tasks that have ended: of a shard, a group of shards or a stage."""
+
+    completed: int = 0
+    failed: int = 0
+    busy_s: float = 0.0
+    longest_s: float = 0.0
+    longest_index: int | None = None
+    errors: tuple[ErrorGroup, ...] = ()
+
+    @property
+    def ended(self) -> int:
+        """How many tasks have ended."""
+        return self.completed + self.failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Whose a claimed row is: the message (its key and its id in the queue) and the delivery that claimed it."""
+
+    key: str
+    message_id: str
+    delivery: int
+
+    def same_message(self, other: Owner) -> bool:
+        """Whether both are deliveries of one message (a doubtful send makes two messages with one key)."""
+        return self.key == other.key and self.message_id == other.message_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    """One run of a controller for one set of parameters. `stage` is the current stage's number; None past the last."""
+
+    job_id: str
+    epoch: str
+    job_type: str
+    version: int
+    run: int
+    runs: int
+    status: Status
+    stage: int | None
+    stage_numbers: tuple[int, ...]
+    round: int
+    params_json: str
+    source: str | None
+    created_at: datetime
+    updated_at: datetime
+    result_json: str | None = None
+    result_token: str = ""
+    result_chunks: int = 0
+    error: Failure | None = None
+    etag: str = field(default="", compare=False)
+
+    def next_stage(self, number: int) -> int | None:
+        """Return the number of the stage after `number`, None when it is the last of this job."""
+        after = self.stage_numbers.index(number) + 1
+        return self.stage_numbers[after] if after < len(self.stage_numbers) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRecord:
+    """One stage of a job."""
+
+    job_id: str
+    number: int
+    name: str
+    state: StageState
+    round: int
+    plan: str | None = None
+    owner: Owner | None = None
+    task_count: int | None = None
+    skipped: bool = False
+    stop: bool = False
+    error: Failure | None = None
+    summary: Summary = Summary()
+    last_task: str | None = None
+    started_at: datetime | None = None
+    sealed_at: datetime | None = None
+    ended_at: datetime | None = None
+    etag: str = field(default="", compare=False)
+
+    @property
+    def status(self) -> Status:
+        """What users see of its state."""
+        if self.state is StageState.UNPLANNED:
+            return Status.QUEUED
+        if self.state is StageState.CLOSED:
+            return Status.FAILED if self.error is not None else Status.COMPLETED
+        return Status.PROCESSING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """A job and its stages as they were at one moment, in the order in which they run."""
+
+    job: JobRecord
+    stages: tuple[StageRecord, ...]
+
+    def find_stage(self, number: int) -> StageRecord | None:
+        """Return a stage by its number; None when it is none of this job's."""
+        return next((stage for stage in self.stages if stage.number == number), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRef:
+    """Which task: enough to find its row."""
+
+    job_id: str
+    stage: int
+    plan: str
+    index: int
+
+    @property
+    def task_id(self) -> str:
+        """The id that users see: of job, stage and index."""
+        return task_id(self.job_id, self.stage, self.index)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRecord:
+    """One parallel unit of a stage."""
+
+    ref: TaskRef
+    status: Status
+    attempt: int
+    round: int
+    owner: Owner | None = None
+    params_json: str | None = None
+    result_json: str | None = None
+    error: Failure | None = None
+    queued_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    worker: str | None = None
+    etag: str = field(default="", compare=False)
+
+
+def task_id(job_id: str, stage: int, index: int) -> str:
+    """Derive a task's id: the first 16 digits of its job's, the stage's number and the index."""
+    return f"{job_id[:16]}-{stage}-{index}"

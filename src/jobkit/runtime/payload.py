@@ -1,0 +1,133 @@
+"""JSON in and out: what tasks, fan-outs and `aggregate` give, as compact JSON text that comes back as it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from functools import cached_property
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from .errors import NotJson, PayloadTooLarge
+
+MAX_PAYLOAD_BYTES = 256 * 1024  # parameters or result of a task; both fit into one entity of 1 MiB
+MAX_RESULT_BYTES = 8 * 1024 * 1024  # of a job's result
+
+
+def to_json(value: Any) -> str:
+    """Write plain JSON data compactly (NaN and infinities are refused by ValueError)."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def check_size(text: str, *, what: str, limit_bytes: int = MAX_PAYLOAD_BYTES) -> str:
+    """Return the text, or raise PayloadTooLarge when its UTF-8 form takes more than the limit."""
+    size = len(text) if text.isascii() else len(text.encode())
+    if size > limit_bytes:
+        raise PayloadTooLarge(what=what, size_bytes=size, limit_bytes=limit_bytes)
+    return text
+
+
+class Codec:
+    """Writes values of one annotated type as JSON and reads them back.
+
+    A type that says nothing of its inside (`Any`, `dict[str, Any]`, no annotation) is written as plain JSON: models
+    and dataclasses in it become objects and tuples lists. Every other type goes through pydantic and must come back
+    equal.
+    """
+
+    def __init__(self, annotation: Any) -> None:
+        """Take the annotation as `typing.get_type_hints` gives it."""
+        self._annotation = annotation
+        self.is_plain = _says_nothing(annotation)
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[Any]:
+        return TypeAdapter(self._annotation)
+
+    def encode(self, value: Any, *, what: str) -> str:
+        """Write a value. Raises NotJson naming the place, with `what` for the whole."""
+        if self.is_plain:
+            return to_json(plain_json(value, what=what))
+        try:
+            text = self._adapter.dump_json(value, warnings="error").decode()
+        except (PydanticSerializationError, UnicodeEncodeError) as exc:
+            raise NotJson(
+                what=what, where=self._type_name, reason=f"was declared, and the value is not: {exc}"
+            ) from exc
+        try:
+            same = bool(self._adapter.validate_json(text) == value)
+        except ValueError as exc:
+            raise NotJson(what=what, where=type(value).__name__, reason=f"does not come back from JSON: {exc}") from exc
+        if not same:
+            raise NotJson(
+                what=what, where=type(value).__name__, reason=f"comes back from JSON changed (as {text[:200]})"
+            )
+        return text
+
+    def decode(self, text: str) -> Any:
+        """Read what `encode` wrote. Raises ValueError (of pydantic) when the type has changed since."""
+        return json.loads(text) if self.is_plain else self._adapter.validate_json(text)
+
+    @property
+    def _type_name(self) -> str:
+        return getattr(self._annotation, "__name__", str(self._annotation))
+
+
+def plain_json(value: Any, *, what: str, where: str = "it") -> Any:
+    """Return the value as JSON data. Raises NotJson that names the first place that can't be."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, str):
+        if not _is_unicode(value):
+            raise NotJson(what=what, where=where, reason="is text with a lone surrogate")
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise NotJson(what=what, where=where, reason=f"is {value}")
+        return float(value)
+    if isinstance(value, BaseModel):
+        return plain_json(value.model_dump(mode="json"), what=what, where=where)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return plain_json(dataclasses.asdict(value), what=what, where=where)
+    if isinstance(value, list | tuple):
+        items: list[Any] | tuple[Any, ...] = value
+        return [plain_json(item, what=what, where=f"{where}[{n}]") for n, item in enumerate(items)]
+    if isinstance(value, dict):
+        fields: dict[Any, Any] = value
+        for name in fields:
+            if not isinstance(name, str):
+                raise NotJson(what=what, where=where, reason=f"has the key {name!r}, which is no text")
+        return {
+            plain_json(name, what=what, where=f"a key of {where}"): plain_json(item, what=what, where=f"{where}.{name}")
+            for name, item in fields.items()
+        }
+    raise NotJson(what=what, where=where, reason=f"is of type {type(value).__name__}")
+
+
+def describe_validation(error: ValidationError, prefix: str = "") -> list[str]:
+    """Write one line for each field that pydantic found wrong: its name, what is wrong, what was given."""
+    lines: list[str] = []
+    for item in error.errors(include_url=False):
+        where = ".".join(str(part) for part in item["loc"]) or "the whole"
+        given = "" if item["type"] in ("missing", "extra_forbidden") else f" (got {item['input']!r:.80})"
+        lines.append(f"{prefix}{where}: {item['msg'][:1].lower()}{item['msg'][1:]}{given}")
+    return lines
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _says_nothing(annotation: Any) -> bool:
+    if annotation in (Any, object, dict, list, None, type(None)):
+        return True
+    if get_origin(annotation) in (dict, list):
+        return all(part in (Any, object, str) for part in get_args(annotation)) and get_args(annotation)[-1] is not str
+    return False

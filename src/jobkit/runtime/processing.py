@@ -1,0 +1,58 @@
+"""From a delivered queue message to the function of the service that it asks for."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .errors import MessageRefused
+from .messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE, Incoming, Kind, decode_message
+from .service import Service
+from .settling import Settling
+from .storage.ports import Delivery
+
+#: Every queue of a hub, in the order in which an instance should look at them.
+QUEUES: Final = (JOBS_QUEUE, TASKS_QUEUE, JOBS_QUEUE + POISON_SUFFIX, TASKS_QUEUE + POISON_SUFFIX)
+
+
+class Processing:
+    """Handles the messages of all queues. A handler that returns has done all: the message can be deleted.
+
+    One that raises has not: the message must come again, and after `maxDequeueCount` deliveries move to the poison
+    queue.
+    """
+
+    def __init__(self, service: Service) -> None:
+        """Route to this service."""
+        self.service = service
+        self._settling = Settling(service)
+
+    def handle(self, queue: str, delivery: Delivery) -> None:
+        """Do what a message asks for. Raises MessageRefused for one that is not ours, StoreUnavailable, HookFailed."""
+        poisoned = queue.endswith(POISON_SUFFIX)
+        try:
+            message = decode_message(delivery.body)
+            if (message.kind is Kind.TASK) is not (queue.removesuffix(POISON_SUFFIX) == TASKS_QUEUE):
+                raise MessageRefused(reason=f"a {message.kind.value} message in the queue {queue}", text=delivery.body)
+        except MessageRefused as exc:
+            if not poisoned:
+                raise
+            return self._settling.refused(queue, delivery.id, delivery.body, exc)
+        incoming = Incoming(message=message, message_id=delivery.id, delivery=delivery.dequeue_count)
+        if poisoned:
+            return self._settling.poison(queue.removesuffix(POISON_SUFFIX), incoming)
+        return self._route(incoming)
+
+    def _route(self, incoming: Incoming) -> None:
+        match incoming.message.kind:
+            case Kind.TASK:
+                self.service.task(incoming)
+            case Kind.PLAN:
+                self.service.plan(incoming)
+            case Kind.DISPATCH:
+                self.service.dispatch_range(incoming)
+            case Kind.COMPLETE:
+                self.service.complete_job(incoming)
+            case Kind.STOP:
+                self._settling.stop(incoming)
+            case Kind.SETTLE:
+                self._settling.settle_range(incoming)

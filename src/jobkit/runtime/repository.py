@@ -1,0 +1,449 @@
+"""The repository: the service's questions and changes, said in rows. It alone knows keys and properties.
+
+A change takes the record that was read and is conditional on its ETag: it raises EntityChanged when the row has
+changed since, which is no verdict: read again and decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from . import rows
+from .errors import AmbiguousId, EntityExists, EntityNotFound, UnknownJob
+from .model import Chain, Failure, JobRecord, Owner, StageRecord, StageState, Status, Summary, TaskRecord, TaskRef
+from .payload import MAX_PAYLOAD_BYTES
+from .rows import GROUP, SHARD, Properties
+from .storage.limits import PROPERTY_BYTES, TRANSACTION_BYTES, payload_bytes, utf16_units
+from .storage.ports import Condition, Entity, Insert, Operation, Span, Tables, Update
+
+_OPEN = (Condition("status", "ne", Status.COMPLETED.value), Condition("status", "ne", Status.FAILED.value))
+_TEXT_PARTS = MAX_PAYLOAD_BYTES // PROPERTY_BYTES + 1
+_PARAMS = rows.text_properties("params", _TEXT_PARTS)
+_RESULT = rows.text_properties("result", _TEXT_PARTS)
+_STATE = ("row_version", "status", "attempt", "round")
+_ERROR = ("error_type", "error_message", "error_traceback")
+_CHUNK_BYTES = 4 * PROPERTY_BYTES
+
+
+class Repository:
+    """Rows of jobs, stages, tasks and markers on the tables port."""
+
+    def __init__(self, tables: Tables) -> None:
+        """Keep the port."""
+        self._tables = tables
+
+    # Jobs and stages
+
+    def create_job(self, job: JobRecord, stages: Sequence[StageRecord]) -> None:
+        """Insert a job row and its stage rows, all or none. Raises EntityExists."""
+        entities = [rows.write_job(job), *map(rows.write_stage, stages)]
+        self._tables.transact(rows.JOBS, [Insert(entity) for entity in entities])
+
+    def find_job(self, job_id: str) -> JobRecord | None:
+        """Read a job row; None when there is none."""
+        try:
+            return rows.read_job(self._tables.get(rows.JOBS, job_id, rows.JOB_ROW))
+        except EntityNotFound:
+            return None
+
+    def find_chain(self, job_id: str) -> Chain | None:
+        """Read a job and its stages in one query; None when there is no such job."""
+        found = list(self._tables.query(rows.JOBS, job_id, rows=rows.CHAIN_ROWS))
+        if not found or found[0].row != rows.JOB_ROW:
+            return None
+        return Chain(job=rows.read_job(found[0]), stages=tuple(map(rows.read_stage, found[1:])))
+
+    def get_chain(self, job_id: str) -> Chain:
+        """Read a job, its stages and its whole result. Raises UnknownJob."""
+        chain = self.find_chain(job_id)
+        if chain is None:
+            raise UnknownJob(job_id=job_id)
+        if chain.job.result_chunks:
+            text = self._read_chunks(job_id, f"chunk-{chain.job.result_token}-")
+            return replace(chain, job=replace(chain.job, result_json=text))
+        return chain
+
+    def resolve_job_id(self, prefix: str) -> str:
+        """Find the one job id that begins with `prefix`. Raises UnknownJob, AmbiguousId."""
+        if not prefix or not all(c in "0123456789abcdef" for c in prefix):
+            raise UnknownJob(job_id=prefix)
+        only = Span(rows.JOB_ROW, rows.JOB_ROW + " ")
+        found = self._tables.query(rows.JOBS, Span(prefix, prefix + "~"), rows=only, select=(), top=3)
+        ids = [entity.partition for entity in found]
+        if not ids:
+            raise UnknownJob(job_id=prefix)
+        if len(ids) > 1:
+            raise AmbiguousId(prefix=prefix, matches=ids)
+        return ids[0]
+
+    def count_run(self, first: JobRecord, runs: int, now: datetime) -> None:
+        """Note in the first run's row that there are `runs` of it."""
+        self._merge_job(first, {"runs": runs, "updated_at": rows.write_time(now)})
+
+    def add_to_index(self, job: JobRecord) -> None:
+        """Write the rows that list a job: among the recent ones, and among those still active."""
+        active, recent = self._index_rows(job)
+        properties: Properties = {
+            "row_version": rows.ROW_VERSION,
+            "job_id": job.job_id,
+            "job_type": job.job_type,
+            "created_at": rows.write_time(job.created_at),
+        }
+        self._tables.transact(
+            rows.INDEX,
+            [Insert(Entity(partition=rows.INDEX_JOBS, row=row, properties=properties)) for row in (active, recent)],
+        )
+
+    def drop_from_index(self, job: JobRecord, *, recent: bool = False) -> None:
+        """Delete a job's row among the active ones (idempotent); with `recent` the other one too."""
+        for row in self._index_rows(job)[: 2 if recent else 1]:
+            try:
+                found = self._tables.get(rows.INDEX, rows.INDEX_JOBS, row, select=())
+                self._tables.delete(rows.INDEX, rows.INDEX_JOBS, row, etag=found.etag)
+            except EntityNotFound:
+                continue
+
+    def is_active(self, job: JobRecord) -> bool:
+        """Whether the job is listed among the active ones."""
+        try:
+            self._tables.get(rows.INDEX, rows.INDEX_JOBS, self._index_rows(job)[0], select=())
+        except EntityNotFound:
+            return False
+        return True
+
+    def keep_source(self, job_id: str, text: str) -> None:
+        """Store an explicit list of earlier results (idempotent: a job id has one content)."""
+        self._write_chunks(job_id, "source-", text)
+
+    def read_source(self, job_id: str) -> str:
+        """Read an explicit list of earlier results."""
+        return self._read_chunks(job_id, "source-")
+
+    # Plan, seal, close
+
+    def take_planning(self, chain: Chain, stage: StageRecord, plan: str, owner: Owner, now: datetime) -> StageRecord:
+        """Claim a stage row under a new plan id and mark the job `processing`, together."""
+        changes: Properties = {
+            "state": StageState.PLANNING.value,
+            "plan": plan,
+            "round": stage.round,
+            "started_at": rows.write_time(stage.started_at or now),
+        }
+        rows.put_owner(changes, owner)
+        etag, _ = self._merge_stage_and_job(
+            stage, changes, chain.job, {"status": Status.PROCESSING.value, "updated_at": rows.write_time(now)}
+        )
+        return replace(stage, state=StageState.PLANNING, plan=plan, owner=owner, etag=etag)
+
+    def insert_shard(self, stage: StageRecord, first: int, items: Sequence[str | None], now: datetime) -> None:
+        """Write up to 100 queued tasks from index `first` on, in as few transactions as their size allows."""
+        partition = rows.shard_partition(stage.job_id, stage.number, stage.plan or "", first // SHARD)
+        operations: list[Operation] = []
+        size = 0
+        for index, params_json in enumerate(items, first):
+            properties: Properties = {
+                "row_version": rows.ROW_VERSION,
+                "status": Status.QUEUED.value,
+                "attempt": 1,
+                "round": stage.round,
+                "queued_at": rows.write_time(now),
+            }
+            rows.put_text(properties, "params", params_json)
+            entity = Entity(partition=partition, row=rows.task_row(index), properties=properties)
+            entity_size = payload_bytes(entity)
+            if operations and size + entity_size > TRANSACTION_BYTES:
+                self._tables.transact(rows.TASKS, operations)
+                operations, size = [], 0
+            operations.append(Insert(entity))
+            size += entity_size
+        self._tables.transact(rows.TASKS, operations)
+
+    def seal(self, stage: StageRecord, task_count: int, now: datetime) -> StageRecord:
+        """Fix a stage's plan id and number of tasks."""
+        changes: Properties = {
+            "state": StageState.SEALED.value,
+            "task_count": task_count,
+            "sealed_at": rows.write_time(now),
+        }
+        entity = Entity(partition=stage.job_id, row=rows.stage_row(stage.number), properties=changes)
+        etag = self._tables.update(rows.JOBS, entity, etag=stage.etag)
+        return replace(stage, state=StageState.SEALED, task_count=task_count, etag=etag)
+
+    def close_stage(
+        self,
+        chain: Chain,
+        stage: StageRecord,
+        *,
+        summary: Summary,
+        error: Failure | None,
+        last_task: str,
+        now: datetime,
+    ) -> None:
+        """Close a stage and move the job on, together: to the next stage, or to `failed` with the error."""
+        at = rows.write_time(now)
+        changes: Properties = {
+            "state": StageState.CLOSED.value,
+            "summary": rows.write_summary(summary),
+            "last_task": last_task,
+            "ended_at": at,
+        }
+        rows.put_failure(changes, error)
+        moved: Properties = {"updated_at": at}
+        if error is None:
+            moved |= {"status": Status.QUEUED.value, "stage": chain.job.next_stage(stage.number) or 0}
+        else:
+            moved |= {"status": Status.FAILED.value}
+            rows.put_failure(moved, error)
+        self._merge_stage_and_job(stage, changes, chain.job, moved)
+
+    def flag_stop(self, chain: Chain, stage: StageRecord, error: Failure, now: datetime) -> None:
+        """Flag a sealed stage: its queued tasks are to be settled, and closing it fails the job with the error."""
+        changes: Properties = {"stop": True}
+        rows.put_failure(changes, error)
+        self._merge_stage_and_job(stage, changes, chain.job, {"updated_at": rows.write_time(now)})
+
+    def end_job(
+        self,
+        job: JobRecord,
+        *,
+        result_json: str | None,
+        error: Failure | None,
+        token: str,
+        now: datetime,
+    ) -> None:
+        """End a job with its result or error; a long result goes to chunk rows first, under `token`."""
+        changes: Properties = {
+            "status": (Status.COMPLETED if error is None else Status.FAILED).value,
+            "stage": 0,
+            "updated_at": rows.write_time(now),
+        }
+        rows.put_failure(changes, error)
+        if result_json is not None:
+            if 2 * utf16_units(result_json) <= PROPERTY_BYTES:
+                changes["job_result_data"] = result_json
+            else:
+                changes |= {
+                    "result_token": token,
+                    "result_chunks": self._write_chunks(job.job_id, f"chunk-{token}-", result_json),
+                }
+        self._merge_job(job, changes)
+
+    # Tasks
+
+    def find_task(self, ref: TaskRef) -> TaskRecord | None:
+        """Read a task row; None when there is none."""
+        try:
+            return rows.read_task(self._tables.get(rows.TASKS, rows.ref_partition(ref), rows.task_row(ref.index)))
+        except EntityNotFound:
+            return None
+
+    def claim(self, ref: TaskRef, etag: str, owner: Owner, worker: str, now: datetime) -> str:
+        """Mark a task `processing` for a delivery; return the new ETag. Raises EntityChanged, EntityNotFound."""
+        changes: Properties = {
+            "status": Status.PROCESSING.value,
+            "started_at": rows.write_time(now),
+            "worker": worker,
+        }
+        rows.put_owner(changes, owner)
+        return self._merge_task(ref, etag, changes)
+
+    def record_completed(self, ref: TaskRef, etag: str, result_json: str, now: datetime) -> str:
+        """Record a task's result; return the new ETag."""
+        changes: Properties = {
+            "status": Status.COMPLETED.value,
+            "ended_at": rows.write_time(now),
+            "error_type": "",
+        }
+        rows.put_text(changes, "result", result_json)
+        return self._merge_task(ref, etag, changes)
+
+    def record_failed(
+        self, ref: TaskRef, etag: str, failure: Failure, now: datetime, owner: Owner | None = None
+    ) -> str:
+        """Record a task's failure, for a new owner where one is given; return the new ETag."""
+        changes: Properties = {"status": Status.FAILED.value, "ended_at": rows.write_time(now)}
+        rows.put_failure(changes, failure)
+        if owner is not None:
+            rows.put_owner(changes, owner)
+        return self._merge_task(ref, etag, changes)
+
+    def requeue(self, ref: TaskRef, etag: str, attempt: int, failure: Failure, now: datetime) -> str:
+        """Queue a task again for another attempt, its owner kept; return the new ETag."""
+        changes: Properties = {
+            "status": Status.QUEUED.value,
+            "attempt": attempt,
+            "queued_at": rows.write_time(now),
+        }
+        rows.put_failure(changes, failure)
+        return self._merge_task(ref, etag, changes)
+
+    def settle(self, tasks: Sequence[TaskRecord], failure: Failure, key: str, now: datetime) -> None:
+        """Fail queued tasks of one shard that are not to be started, all or none."""
+        changes: Properties = {"status": Status.FAILED.value, "ended_at": rows.write_time(now)}
+        rows.put_failure(changes, failure)
+        rows.put_owner(changes, Owner(key=key, message_id="stop", delivery=0))
+        self._tables.transact(
+            rows.TASKS,
+            [
+                Update(
+                    Entity(
+                        partition=rows.ref_partition(task.ref),
+                        row=rows.task_row(task.ref.index),
+                        properties=changes,
+                    ),
+                    task.etag,
+                )
+                for task in tasks
+            ],
+        )
+
+    def report_progress(self, ref: TaskRef, etag: str, done: int, total: int, text: str, now: datetime) -> str:
+        """Note a running task's progress, which is also its sign of life; return the new ETag."""
+        changes: Properties = {
+            "progress_done": done,
+            "progress_total": total,
+            "progress_text": text[:200],
+            "progress_at": rows.write_time(now),
+        }
+        return self._merge_task(ref, etag, changes)
+
+    def queued_tasks(self, stage: StageRecord, first: int, size: int) -> Iterator[TaskRecord]:
+        """Yield the tasks of a range that are queued in the stage's round, with parameters and ETags."""
+        return self._tasks(
+            stage,
+            first,
+            size,
+            where=(Condition("status", "eq", Status.QUEUED.value), Condition("round", "eq", stage.round)),
+            select=(*_STATE, *_PARAMS),
+        )
+
+    def completed_tasks(self, stage: StageRecord) -> Iterator[TaskRecord]:
+        """Yield the completed tasks of a stage with their results, in index order."""
+        where = (Condition("status", "eq", Status.COMPLETED.value),)
+        return self._tasks(stage, 0, stage.task_count or 0, where=where, select=(*_STATE, *_RESULT))
+
+    def failed_tasks(self, stage: StageRecord) -> Iterator[TaskRecord]:
+        """Yield the failed tasks of a stage with their errors, in index order."""
+        where = (Condition("status", "eq", Status.FAILED.value),)
+        return self._tasks(stage, 0, stage.task_count or 0, where=where, select=(*_STATE, *_ERROR))
+
+    def all_tasks(self, stage: StageRecord) -> Iterator[TaskRecord]:
+        """Yield all tasks of a stage whole, in index order."""
+        return self._tasks(stage, 0, stage.task_count or 0, where=(), select=None)
+
+    # Lights out
+
+    def has_open_task(self, ref: TaskRef) -> bool:
+        """Whether the task's shard has a task that has not ended."""
+        found = self._tables.query(rows.TASKS, rows.ref_partition(ref), where=_OPEN, select=(), top=1)
+        return next(iter(found), None) is not None
+
+    def ended_tasks_of_shard(self, ref: TaskRef) -> list[TaskRecord]:
+        """Read what a summary needs of all tasks of the task's shard."""
+        found = self._tables.query(
+            rows.TASKS, rows.ref_partition(ref), select=(*_STATE, *_ERROR, "started_at", "ended_at")
+        )
+        return [rows.read_task(entity) for entity in found]
+
+    def mark(self, stage: TaskRef, round_: int, level: int, member: int, summary: Summary) -> None:
+        """Leave the marker of a shard or group in its parent group (idempotent, the only unconditional write)."""
+        partition = rows.marker_partition(stage.job_id, stage.stage, stage.plan, round_, level, member // GROUP)
+        properties: Properties = {"row_version": rows.ROW_VERSION, "summary": rows.write_summary(summary)}
+        self._tables.upsert(rows.TASKS, Entity(partition=partition, row=rows.task_row(member), properties=properties))
+
+    def marked(self, stage: TaskRef, round_: int, level: int, group: int) -> list[Summary]:
+        """Read the markers of one group."""
+        partition = rows.marker_partition(stage.job_id, stage.stage, stage.plan, round_, level, group)
+        return [rows.read_summary(str(e.properties["summary"])) for e in self._tables.query(rows.TASKS, partition)]
+
+    def marked_shards(self, stage: StageRecord) -> dict[int, Summary]:
+        """Read the markers of all shards that are known to have ended, by shard number."""
+        span = rows.marker_span(stage.job_id, stage.number, stage.plan or "", stage.round, 1)
+        return {
+            int(entity.row): rows.read_summary(str(entity.properties["summary"]))
+            for entity in self._tables.query(rows.TASKS, span)
+        }
+
+    def tasks_of_shard(self, stage: StageRecord, shard: int) -> Iterator[TaskRecord]:
+        """Yield what counting needs of one shard's tasks."""
+        return self._tasks(stage, shard * SHARD, SHARD, where=(), select=(*_STATE, *_ERROR, "started_at", "ended_at"))
+
+    # Messages that could not be understood
+
+    def keep_poison(self, queue: str, message_id: str, body: str, reason: str, now: datetime) -> None:
+        """Keep a message that no redelivery can help (idempotent)."""
+        properties: Properties = {
+            "row_version": rows.ROW_VERSION,
+            "queue": queue,
+            "reason": reason[:2_000],
+            "at": rows.write_time(now),
+        }
+        rows.put_text(properties, "body", body)
+        row = f"{queue}-{message_id}"
+        try:
+            self._tables.insert(rows.INDEX, Entity(partition=rows.INDEX_POISON, row=row, properties=properties))
+        except EntityExists:
+            return
+
+    # Parts
+
+    def _tasks(
+        self,
+        stage: StageRecord,
+        first: int,
+        size: int,
+        *,
+        where: Sequence[Condition],
+        select: Sequence[str] | None,
+    ) -> Iterator[TaskRecord]:
+        if size <= 0 or stage.plan is None:
+            return
+        shards = rows.shard_span(stage.job_id, stage.number, stage.plan, first // SHARD, (first + size - 1) // SHARD)
+        span = Span(rows.task_row(first), rows.task_row(first + size))
+        for entity in self._tables.query(rows.TASKS, shards, rows=span, where=where, select=select):
+            yield rows.read_task(entity)
+
+    def _merge_task(self, ref: TaskRef, etag: str, changes: Properties) -> str:
+        entity = Entity(partition=rows.ref_partition(ref), row=rows.task_row(ref.index), properties=changes)
+        return self._tables.update(rows.TASKS, entity, etag=etag)
+
+    def _merge_job(self, job: JobRecord, changes: Properties) -> None:
+        entity = Entity(partition=job.job_id, row=rows.JOB_ROW, properties=changes)
+        self._tables.update(rows.JOBS, entity, etag=job.etag)
+
+    def _merge_stage_and_job(
+        self, stage: StageRecord, stage_changes: Properties, job: JobRecord, job_changes: Properties
+    ) -> list[str]:
+        stage_entity = Entity(partition=stage.job_id, row=rows.stage_row(stage.number), properties=stage_changes)
+        job_entity = Entity(partition=job.job_id, row=rows.JOB_ROW, properties=job_changes)
+        return self._tables.transact(rows.JOBS, [Update(stage_entity, stage.etag), Update(job_entity, job.etag)])
+
+    def _index_rows(self, job: JobRecord) -> tuple[str, str]:
+        newest_first = 10**16 - int(job.created_at.timestamp() * 1_000_000)
+        return f"active-{job.job_id}-{job.epoch}-{job.round:04}", f"recent-{newest_first:016}-{job.job_id}"
+
+    def _write_chunks(self, job_id: str, prefix: str, text: str) -> int:
+        data = text.encode()
+        count = 0
+        while part := data[count * _CHUNK_BYTES : (count + 1) * _CHUNK_BYTES]:
+            properties: Properties = {"row_version": rows.ROW_VERSION}
+            for number, start in enumerate(range(0, len(part), PROPERTY_BYTES)):
+                properties[f"data_{number:03}"] = part[start : start + PROPERTY_BYTES]
+            entity = Entity(partition=job_id, row=f"{prefix}{count:04}", properties=properties)
+            try:
+                self._tables.insert(rows.JOBS, entity)
+            except EntityExists:  # a doubtful write of ours: the token, or the id, stands for the content
+                pass
+            count += 1
+        return count
+
+    def _read_chunks(self, job_id: str, prefix: str) -> str:
+        out = bytearray()
+        for entity in self._tables.query(rows.JOBS, job_id, rows=Span(prefix, prefix + "~")):
+            rows.check_version(entity)
+            for _, value in sorted(entity.properties.items()):
+                if isinstance(value, bytes):
+                    out += value
+        return out.decode()

@@ -1,0 +1,333 @@
+"""Rows: where each record is kept and how it is written as properties. Only the repository uses it.
+
+Table `jobs`, one partition a job: `job`, `stage-NN`, `chunk-TOKEN-NNNN` (parts of a long result),
+`source-NNNN` (parts of an explicit list of earlier results).
+Table `tasks`: a partition for each shard, `JOB.SS.PLAN.t.NNNNNNNN`, and for each group of markers,
+`JOB.SS.PLAN.mL.RRRR.NNNNNNNN`. Table `index`: the partition `jobs` with `active` and `recent` rows, `poison` with
+messages that could not be understood.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from .errors import StoreTooNew
+from .model import (
+    ErrorGroup,
+    Failure,
+    JobRecord,
+    Owner,
+    StageRecord,
+    StageState,
+    Status,
+    Summary,
+    TaskRecord,
+    TaskRef,
+)
+from .payload import to_json
+from .storage.limits import PROPERTY_BYTES, utf16_units
+from .storage.ports import Entity, Span, Value
+
+ROW_VERSION: Final = 1
+SHARD: Final = 100  # tasks a partition: the most that one transaction takes
+GROUP: Final = 100  # markers a partition
+
+JOBS: Final = "jobs"
+TASKS: Final = "tasks"
+INDEX: Final = "index"
+INDEX_JOBS: Final = "jobs"
+INDEX_POISON: Final = "poison"
+JOB_ROW: Final = "job"
+CHAIN_ROWS: Final = Span("job", "stage.")  # the job row and its stage rows: '.' follows '-'
+
+Properties = dict[str, Value]
+
+
+def stage_row(number: int) -> str:
+    """Return a stage's row key."""
+    return f"stage-{number:02}"
+
+
+def shard_partition(job_id: str, stage: int, plan: str, shard: int) -> str:
+    """Return the partition of one shard's tasks."""
+    return f"{job_id}.{stage:02}.{plan}.t.{shard:08}"
+
+
+def shard_span(job_id: str, stage: int, plan: str, first: int, last: int) -> Span:
+    """Return the range of partitions of the shards `first` to `last`, both included."""
+    return Span(shard_partition(job_id, stage, plan, first), shard_partition(job_id, stage, plan, last) + "~")
+
+
+def marker_partition(job_id: str, stage: int, plan: str, round_: int, level: int, group: int) -> str:
+    """Return the partition of one group's markers; level 1 is above the shards."""
+    return f"{job_id}.{stage:02}.{plan}.m{level}.{round_:04}.{group:08}"
+
+
+def marker_span(job_id: str, stage: int, plan: str, round_: int, level: int) -> Span:
+    """Return the range of partitions of all groups of a level."""
+    start = f"{job_id}.{stage:02}.{plan}.m{level}.{round_:04}."
+    return Span(start, start + "~")
+
+
+def task_row(index: int) -> str:
+    """Return a task's row key."""
+    return f"{index:010}"
+
+
+def ref_partition(ref: TaskRef) -> str:
+    """Return the partition of a task's row."""
+    return shard_partition(ref.job_id, ref.stage, ref.plan, ref.index // SHARD)
+
+
+def write_time(time: datetime) -> str:
+    """Write a time as RFC 3339 in UTC with microseconds, so that text order is time order."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _time(value: object) -> datetime | None:
+    return datetime.fromisoformat(value) if isinstance(value, str) else None
+
+
+def put_text(properties: Properties, name: str, text: str | None) -> None:
+    """Store a text under `name`, cut into binary properties of 64 KiB when one string property can't hold it."""
+    if text is None:
+        return
+    if 2 * utf16_units(text) <= PROPERTY_BYTES:
+        properties[name] = text
+        return
+    data = text.encode()
+    for number, start in enumerate(range(0, len(data), PROPERTY_BYTES)):
+        properties[f"{name}_{number:03}"] = data[start : start + PROPERTY_BYTES]
+
+
+def get_text(properties: Mapping[str, Value], name: str) -> str | None:
+    """Read what `put_text` stored."""
+    whole = properties.get(name)
+    if isinstance(whole, str):
+        return whole
+    parts = sorted((key, value) for key, value in properties.items() if key.startswith(f"{name}_"))
+    data = [value for _, value in parts if isinstance(value, bytes)]
+    return b"".join(data).decode() if data else None
+
+
+def text_properties(name: str, most: int) -> tuple[str, ...]:
+    """Return the property names that `put_text` may have used for up to `most` parts, for a `select`."""
+    return (name, *(f"{name}_{number:03}" for number in range(most)))
+
+
+def put_failure(properties: Properties, failure: Failure | None) -> None:
+    """Store an error."""
+    if failure is not None:
+        properties |= {
+            "error_type": failure.type,
+            "error_message": failure.message,
+            "error_traceback": failure.traceback,
+        }
+
+
+def get_failure(properties: Mapping[str, Value]) -> Failure | None:
+    """Read an error; None when the type is missing or empty."""
+    if not properties.get("error_type"):
+        return None
+    return Failure(
+        type=str(properties["error_type"]),
+        message=str(properties.get("error_message", "")),
+        traceback=str(properties.get("error_traceback", "")),
+    )
+
+
+def put_owner(properties: Properties, owner: Owner) -> None:
+    """Store whose a row is."""
+    properties |= {"owner_key": owner.key, "owner_message": owner.message_id, "owner_delivery": owner.delivery}
+
+
+def get_owner(properties: Mapping[str, Value]) -> Owner | None:
+    """Read whose a row is; None for nobody's."""
+    key = properties.get("owner_key")
+    if not key:
+        return None
+    return Owner(
+        key=str(key),
+        message_id=str(properties.get("owner_message", "")),
+        delivery=_int(properties.get("owner_delivery", 0)),
+    )
+
+
+def check_version(entity: Entity) -> None:
+    """Raise StoreTooNew for a row that a newer jobkit has written."""
+    found = _int(entity.properties.get("row_version", ROW_VERSION))
+    if found > ROW_VERSION:
+        raise StoreTooNew(store=f"row {entity.partition} {entity.row}", found=found, known=ROW_VERSION)
+
+
+def _int(value: object) -> int:
+    return int(value) if isinstance(value, int | float | str) else 0
+
+
+def write_job(job: JobRecord) -> Entity:
+    """Write a job row whole."""
+    properties: Properties = {
+        "row_version": ROW_VERSION,
+        "epoch": job.epoch,
+        "job_type": job.job_type,
+        "version": job.version,
+        "run": job.run,
+        "runs": job.runs,
+        "status": job.status.value,
+        "stage": job.stage or 0,
+        "stage_numbers": ",".join(map(str, job.stage_numbers)),
+        "round": job.round,
+        "source": job.source or "",
+        "created_at": write_time(job.created_at),
+        "updated_at": write_time(job.updated_at),
+    }
+    put_text(properties, "params", job.params_json)
+    return Entity(partition=job.job_id, row=JOB_ROW, properties=properties)
+
+
+def read_job(entity: Entity) -> JobRecord:
+    """Read a job row (a result kept in chunks comes separately)."""
+    check_version(entity)
+    p = entity.properties
+    created = _time(p.get("created_at"))
+    updated = _time(p.get("updated_at"))
+    if created is None or updated is None:
+        raise ValueError(f"job row {entity.partition} has no times")
+    return JobRecord(
+        job_id=entity.partition,
+        epoch=str(p["epoch"]),
+        job_type=str(p["job_type"]),
+        version=_int(p["version"]),
+        run=_int(p["run"]),
+        runs=_int(p["runs"]),
+        status=Status(str(p["status"])),
+        stage=_int(p["stage"]) or None,
+        stage_numbers=tuple(int(n) for n in str(p["stage_numbers"]).split(",")),
+        round=_int(p["round"]),
+        params_json=get_text(p, "params") or "{}",
+        source=str(p.get("source") or "") or None,
+        created_at=created,
+        updated_at=updated,
+        result_json=get_text(p, "job_result_data"),
+        result_token=str(p.get("result_token") or ""),
+        result_chunks=_int(p.get("result_chunks", 0)),
+        error=get_failure(p),
+        etag=entity.etag,
+    )
+
+
+def write_stage(stage: StageRecord) -> Entity:
+    """Write a stage row whole."""
+    properties: Properties = {
+        "row_version": ROW_VERSION,
+        "name": stage.name,
+        "state": stage.state.value,
+        "round": stage.round,
+        "plan": stage.plan or "",
+        "task_count": -1 if stage.task_count is None else stage.task_count,
+        "skipped": stage.skipped,
+        "stop": stage.stop,
+        "summary": write_summary(stage.summary),
+        "last_task": stage.last_task or "",
+    }
+    if stage.owner is not None:
+        put_owner(properties, stage.owner)
+    put_failure(properties, stage.error)
+    for name, time in (("started_at", stage.started_at), ("sealed_at", stage.sealed_at), ("ended_at", stage.ended_at)):
+        if time is not None:
+            properties[name] = write_time(time)
+    return Entity(partition=stage.job_id, row=stage_row(stage.number), properties=properties)
+
+
+def read_stage(entity: Entity) -> StageRecord:
+    """Read a stage row."""
+    check_version(entity)
+    p = entity.properties
+    count = _int(p.get("task_count", -1))
+    return StageRecord(
+        job_id=entity.partition,
+        number=int(entity.row.removeprefix("stage-")),
+        name=str(p["name"]),
+        state=StageState(str(p["state"])),
+        round=_int(p["round"]),
+        plan=str(p.get("plan") or "") or None,
+        owner=get_owner(p),
+        task_count=None if count < 0 else count,
+        skipped=bool(p.get("skipped", False)),
+        stop=bool(p.get("stop", False)),
+        error=get_failure(p),
+        summary=read_summary(str(p.get("summary") or "{}")),
+        last_task=str(p.get("last_task") or "") or None,
+        started_at=_time(p.get("started_at")),
+        sealed_at=_time(p.get("sealed_at")),
+        ended_at=_time(p.get("ended_at")),
+        etag=entity.etag,
+    )
+
+
+def read_task(entity: Entity) -> TaskRecord:
+    """Read a task row, or what a `select` left of it (the status must be among that)."""
+    check_version(entity)
+    p = entity.properties
+    job_id, stage, plan, _, _ = entity.partition.split(".")
+    return TaskRecord(
+        ref=TaskRef(job_id=job_id, stage=int(stage), plan=plan, index=int(entity.row)),
+        status=Status(str(p["status"])),
+        attempt=_int(p.get("attempt", 1)),
+        round=_int(p.get("round", 1)),
+        owner=get_owner(p),
+        params_json=get_text(p, "params"),
+        result_json=get_text(p, "result"),
+        error=get_failure(p),
+        queued_at=_time(p.get("queued_at")),
+        started_at=_time(p.get("started_at")),
+        ended_at=_time(p.get("ended_at")),
+        worker=str(p.get("worker") or "") or None,
+        etag=entity.etag,
+    )
+
+
+def write_summary(summary: Summary) -> str:
+    """Write a summary as JSON."""
+    return to_json(
+        {
+            "completed": summary.completed,
+            "failed": summary.failed,
+            "busy_s": round(summary.busy_s, 6),
+            "longest_s": round(summary.longest_s, 6),
+            "longest": summary.longest_index,
+            "errors": [
+                {
+                    "count": group.count,
+                    "index": group.index,
+                    "type": group.failure.type,
+                    "message": group.failure.message,
+                    "traceback": group.failure.traceback,
+                }
+                for group in summary.errors
+            ],
+        }
+    )
+
+
+def read_summary(text: str) -> Summary:
+    """Read a summary."""
+    found: dict[str, Any] = json.loads(text)
+    return Summary(
+        completed=found.get("completed", 0),
+        failed=found.get("failed", 0),
+        busy_s=found.get("busy_s", 0.0),
+        longest_s=found.get("longest_s", 0.0),
+        longest_index=found.get("longest"),
+        errors=tuple(
+            ErrorGroup(
+                count=group["count"],
+                index=group["index"],
+                failure=Failure(type=group["type"], message=group["message"], traceback=group["traceback"]),
+            )
+            for group in found.get("errors", ())
+        ),
+    )

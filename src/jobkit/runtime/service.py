@@ -1,0 +1,720 @@
+"""The service: the way of a job, one function an arrow, in the order of DESIGN section 3.
+
+submit -> plan -> seal -> dispatch -> claim, run, record -> lights out -> close -> complete
+
+The rows are the truth and messages only hints: every function reads what is, does what is missing, and may be
+called again at any time. A refused write is no verdict: the function reads again and decides by the rows.
+What gives stages up (stop, settle, poison) is in `settling`.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
+
+from .clock import Clock
+from .errors import EntityChanged, EntityExists, EntityNotFound, InvalidSource, JobkitError, StoreUnavailable
+from .events import Action, Event, Observer
+from .execution import Outcome, describe_exception, run_hook, run_task
+from .identity import canonical_identity, digest, hash_identity
+from .jobs import JOB_SOURCE, LIST_SOURCE, Jobs, LoadedJob, check_source, normalise_list
+from .messages import JOBS_QUEUE, MAX_HINT_BYTES, TASKS_QUEUE, Incoming, Kind, Message, encode_message
+from .model import Chain, Failure, JobRecord, StageRecord, StageState, Status, Summary, TaskRecord, TaskRef, task_id
+from .payload import MAX_RESULT_BYTES, Codec, check_size, to_json
+from .registry import Registry
+from .repository import Repository
+from .rows import GROUP, SHARD
+from .stage import Stage
+from .storage.limits import DELAY_S
+from .storage.ports import Store
+from .summary import first_error, merge, summarise
+
+PAGE: Final = 1_000  # tasks that one dispatch message sends
+SPLIT: Final = 10  # into how many smaller ranges a larger one goes
+SEND_TRIES: Final = 3
+MAX_BACKOFF: Final = timedelta(minutes=10)
+PROGRESS_EVERY: Final = timedelta(seconds=15)
+
+Item = TypeVar("Item")
+Each = Callable[[Iterable[Item], Callable[[Item], None]], None]
+
+_ANY = Codec(Any)
+
+
+def one_after_another(items: Iterable[Item], do: Callable[[Item], None]) -> None:
+    """Do all items in the calling thread."""
+    for item in items:
+        do(item)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """What a submit came to: the job, and whether this call created it."""
+
+    chain: Chain
+    created: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class _Claim:
+    """A claimed task and the ETag of its row, which progress reports move on."""
+
+    etag: str
+    reported_at: datetime | None = None
+
+
+class Service:
+    """The state machine of jobs, on two ports. Thread-safe; every instance has one."""
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        worker: str,
+        observe: Observer,
+        each: Each[Any] = one_after_another,
+    ) -> None:
+        """Take everything from outside; `worker` names this instance in task rows, `each` may send in parallel."""
+        self.repository = Repository(store.tables)
+        self.jobs = Jobs(self.repository, registry)
+        self.clock = clock
+        self.observe = observe
+        self._queues = store.queues
+        self._registry = registry
+        self._rng = rng
+        self._worker = worker
+        self._each = each
+
+    # submit
+
+    def submit(
+        self,
+        job_type: str,
+        params: Any,
+        *,
+        stages: Sequence[str] = (),
+        source_job: str | None = None,
+        source_list: Any = None,
+        again: bool = False,
+    ) -> Submitted:
+        """Create a job, or find the one that is the same, and see to it that its first message is out.
+
+        `stages` chooses consecutive stages by number, name or slug; `source_job` (an id) or `source_list` is where
+        those read earlier results from. `again` makes a further run of the same parameters.
+        Raises UnknownJobType, InvalidParams, InvalidSelection, InvalidSource, NotHashable, PayloadTooLarge.
+        """
+        controller = self._registry.get(job_type)
+        adapter = controller.params_adapter()
+        valid = adapter.dump_python(controller.validate(params), mode="json")
+        params_json = check_size(_ANY.encode(valid, what="the parameters"), what="the parameters")
+        every = tuple(range(1, len(controller.stages) + 1))
+        numbers = controller.select_stages(stages) if stages else every
+        source, listed = self._source(job_type, numbers, source_job, source_list)
+        hashed = valid
+        if isinstance(valid, dict) and (left_out := controller.fields_not_in_id()):
+            hashed = {name: value for name, value in valid.items() if name not in left_out}
+
+        def id_of(run: int) -> str:
+            return hash_identity(
+                canonical_identity(
+                    job_type=job_type,
+                    version=controller.version,
+                    params=hashed,
+                    stages=None if numbers == every else numbers,
+                    source=source,
+                    run=run,
+                )
+            )
+
+        run = self._run_number(id_of(1), again=again)
+        now = self.clock.now()
+        job = JobRecord(
+            job_id=id_of(run),
+            epoch=self.token(),
+            job_type=job_type,
+            version=controller.version,
+            run=run,
+            runs=run,
+            status=Status.QUEUED,
+            stage=numbers[0],
+            stage_numbers=numbers,
+            round=1,
+            params_json=params_json,
+            source=source,
+            created_at=now,
+            updated_at=now,
+        )
+        if listed is not None:
+            self.repository.keep_source(job.job_id, listed)
+        names = [controller.stages[number - 1].name for number in numbers]
+        return self._create(job, names)
+
+    def _source(
+        self, job_type: str, numbers: tuple[int, ...], source_job: str | None, source_list: Any
+    ) -> tuple[str | None, str | None]:
+        if source_job is None and source_list is None:
+            return None, None
+        if numbers[0] == 1:
+            name = source_job or "a list"
+            raise InvalidSource(
+                source=name, reason="only a job that starts after stage 1 (--stage) reads earlier results"
+            )
+        if source_job is not None:
+            chain = self.repository.find_chain(source_job)
+            check_source(chain, job_id=source_job, job_type=job_type, before=numbers[0])
+            return JOB_SOURCE + source_job, None
+        items = normalise_list(source_list, source="the list")
+        listed = check_size(_ANY.encode(items, what="the list"), what="the list", limit_bytes=MAX_RESULT_BYTES)
+        return LIST_SOURCE + digest(listed), listed
+
+    def _run_number(self, first_id: str, *, again: bool) -> int:
+        while True:
+            first = self.repository.find_job(first_id)
+            if first is None:
+                return 1
+            if not again:
+                return first.runs
+            try:
+                self.repository.count_run(first, first.runs + 1, self.clock.now())
+            except EntityChanged:
+                continue
+            return first.runs + 1
+
+    def _create(self, job: JobRecord, names: Sequence[str]) -> Submitted:
+        chain = self.repository.find_chain(job.job_id)
+        if chain is None:
+            stages = [
+                StageRecord(job_id=job.job_id, number=number, name=name, state=StageState.UNPLANNED, round=1)
+                for number, name in zip(job.stage_numbers, names, strict=True)
+            ]
+            self.repository.add_to_index(job)
+            try:
+                self.repository.create_job(job, stages)
+            except EntityExists:
+                pass
+            chain = self.repository.find_chain(job.job_id)
+            if chain is None:
+                raise StoreUnavailable(store="jobs", reason=f"job {job.job_id} was deleted while it was submitted")
+            if chain.job.epoch != job.epoch:
+                self.repository.drop_from_index(job, recent=True)
+        self._wake(chain)
+        created = chain.job.epoch == job.epoch
+        if created:
+            self.observe(Event(action=Action.SUBMITTED, job_id=job.job_id))
+        return Submitted(chain=chain, created=created)
+
+    def _wake(self, chain: Chain) -> None:
+        """Send the message that a queued job waits for; a submit, or whoever closed a stage, may have died before."""
+        job = chain.job
+        if job.status is not Status.QUEUED:
+            return
+        if job.stage is None:
+            self.send(JOBS_QUEUE, self._to_job(Kind.COMPLETE, job))
+            return
+        stage = chain.find_stage(job.stage)
+        if stage is not None and stage.state is StageState.UNPLANNED:
+            self.send(JOBS_QUEUE, self._to_job(Kind.PLAN, job, stage=job.stage))
+
+    # plan
+
+    def plan(self, incoming: Incoming) -> None:
+        """Claim a stage for planning and write its tasks, or go on with what an earlier delivery has sealed."""
+        message = incoming.message
+        while True:
+            chain = self.find_current(message)
+            if chain is None:
+                return self.drop(message, "the job is gone, has ended or is in another round")
+            stage = chain.find_stage(message.stage)
+            if stage is None:
+                return self.drop(message, "the job has no such stage")
+            if stage.state is StageState.CLOSED:
+                return self._pass_on(chain, stage)
+            if chain.job.stage != stage.number:
+                return self.drop(message, f"the job is at stage {chain.job.stage}")
+            if stage.state is StageState.SEALED:
+                if stage.owner is None or not stage.owner.same_message(incoming.owner):
+                    # Its planner's own message does the rest, as with a task that another message has claimed.
+                    return self.drop(message, "another message has planned the stage")
+                return self._after_seal(chain, stage)
+            if stage.state is StageState.REOPENING:
+                return self.drop(message, "the stage is being reopened")
+            if stage.state is StageState.PLANNING and stage.owner is not None:
+                if not stage.owner.same_message(incoming.owner):
+                    return self.drop(message, "another message plans the stage")
+                if stage.owner.delivery > incoming.delivery:
+                    return self.drop(message, "a newer delivery plans the stage")
+            try:
+                taken = self.repository.take_planning(chain, stage, self.token(), incoming.owner, self.clock.now())
+            except EntityChanged:
+                continue
+            self.observe(Event(action=Action.PLANNING, job_id=message.job_id, stage=stage.number))
+            try:
+                task_count = self._write_tasks(chain.job, taken)
+            except StoreUnavailable:
+                raise
+            except BaseException as exc:  # noqa: BLE001 - whatever a fan-out raises fails the job, never the worker
+                if self._give_up_planning(taken, describe_exception(exc)):
+                    return None
+                continue
+            try:
+                sealed = self.repository.seal(taken, task_count, self.clock.now())
+            except EntityChanged:
+                continue
+            self.observe(Event(action=Action.SEALED, job_id=message.job_id, stage=stage.number, count=task_count))
+            return self._after_seal(chain, sealed)
+
+    def _write_tasks(self, job: JobRecord, taken: StageRecord) -> int:
+        """Run the fan-out in slices of a shard; return the number of tasks."""
+        loaded = self.jobs.find(job.job_id, job.epoch)
+        if loaded is None:
+            raise LookupError(f"job {job.job_id} was deleted while it was planned")
+        stage = loaded.stage(taken.number)
+        if stage.fan_out_function is None:
+            self.repository.insert_shard(taken, 0, [None], self.clock.now())
+            return 1
+        count = 0
+        shard: list[str | None] = []
+        for item in stage.fan_out_function(loaded.controller, loaded.context):
+            what = f"the item of task {count + len(shard)}"
+            shard.append(check_size(stage.item_codec.encode(item, what=what), what=what))
+            if len(shard) == SHARD:
+                self.repository.insert_shard(taken, count, shard, self.clock.now())
+                count += SHARD
+                shard = []
+        if shard:
+            self.repository.insert_shard(taken, count, shard, self.clock.now())
+        return count + len(shard)
+
+    def _give_up_planning(self, taken: StageRecord, failure: Failure) -> bool:
+        """Close a stage whose fan-out failed, and the job with it; False when the row has changed meanwhile."""
+        chain = self.repository.find_chain(taken.job_id)
+        stage = chain.find_stage(taken.number) if chain is not None else None
+        if chain is None or stage is None or stage.etag != taken.etag:
+            return False
+        error = replace(failure, message=f"planning stage {stage.number} {stage.name!r} failed: {failure.message}")
+        return self.fail_unsealed(chain, stage, error)
+
+    def fail_unsealed(self, chain: Chain, stage: StageRecord, error: Failure) -> bool:
+        """Close a stage that was never sealed, with the job; False when a row has changed meanwhile."""
+        try:
+            self.repository.close_stage(
+                chain, stage, summary=Summary(), error=error, last_task="", now=self.clock.now()
+            )
+        except EntityChanged:
+            return False
+        self.observe(Event(action=Action.CLOSED, job_id=stage.job_id, stage=stage.number, text=error.message))
+        self.send(JOBS_QUEUE, self._to_job(Kind.COMPLETE, chain.job))
+        return True
+
+    def _after_seal(self, chain: Chain, stage: StageRecord) -> None:
+        if stage.task_count == 0:
+            ref = TaskRef(job_id=stage.job_id, stage=stage.number, plan=stage.plan or "", index=0)
+            return self.close_stage(chain.job.epoch, ref, stage.round, Summary(), last_task="")
+        return self.dispatch(chain.job, stage, 0, stage.task_count or 0)
+
+    # dispatch
+
+    def dispatch(self, job: JobRecord, stage: StageRecord, first: int, size: int) -> None:
+        """Send the messages of the queued tasks of a range, or split it into smaller ones for the jobs queue."""
+        if size > PAGE:
+            return self.split(self._to_stage(Kind.DISPATCH, job, stage), first, size)
+
+        def send_task(task: TaskRecord) -> None:
+            self.send(TASKS_QUEUE, self._to_task(job, stage, task))
+
+        first_attempts = (task for task in self.repository.queued_tasks(stage, first, size) if task.attempt == 1)
+        return self._each(first_attempts, send_task)
+
+    def dispatch_range(self, incoming: Incoming) -> None:
+        """Do what a dispatch message says; the rows say what of it is still to be sent."""
+        message = incoming.message
+        chain = self.find_current(message)
+        stage = chain.find_stage(message.stage) if chain is not None else None
+        if chain is None or stage is None or stage.plan != message.plan or stage.state is not StageState.SEALED:
+            return self.drop(message, "the stage is not open any more")
+        return self.dispatch(chain.job, stage, message.first, message.size)
+
+    def split(self, message: Message, first: int, size: int) -> None:
+        """Send up to ten messages that share a range; each part is whole pages."""
+        pages = -(-size // PAGE)
+        part = -(-pages // SPLIT) * PAGE
+        parts = [(start, min(part, first + size - start)) for start in range(first, first + size, part)]
+        self._each(parts, lambda p: self.send(JOBS_QUEUE, replace(message, first=p[0], size=p[1])))
+
+    # claim, run, record
+
+    def task(self, incoming: Incoming) -> None:
+        """Claim the task that a message names, run it and record what came of it; then lights out."""
+        message = incoming.message
+        if message.not_before is not None and (left := (message.not_before - self.clock.now()).total_seconds()) > 0:
+            return self.send(TASKS_QUEUE, message, delay_s=left)
+        loaded = self.jobs.find(message.job_id, message.epoch)
+        if loaded is None:
+            return self.drop(message, "the job is gone")
+        ref = ref_of(message)
+        if message.etag and message.attempt == 1 and incoming.delivery == 1:
+            try:
+                etag = self._claim(ref, message.etag, incoming)
+            except (EntityChanged, EntityNotFound):
+                etag = ""
+            if etag:
+                return self._run(incoming, loaded, ref, message.params_json, _Claim(etag=etag))
+        return self._decide(incoming, loaded, ref)
+
+    def _decide(self, incoming: Incoming, loaded: LoadedJob, ref: TaskRef) -> None:
+        """Read the row and do what a message that meets it has to do (the table in docs/protocol.md)."""
+        message, owner = incoming.message, incoming.owner
+        while True:
+            task = self.repository.find_task(ref)
+            if task is None:
+                return self.drop(message, "the task is gone")
+            mine = task.owner is not None and task.owner.same_message(owner)
+            if task.status.ended:
+                if mine:
+                    return self.lights_out(message, ref)
+                return self.drop(message, "another message has ended the task")
+            if task.status is Status.PROCESSING:
+                if not mine or task.owner is None:
+                    return self.drop(message, "another message has claimed the task")
+                if task.owner.delivery > incoming.delivery:
+                    return self.drop(message, "a newer delivery has claimed the task")
+                if task.owner.delivery == incoming.delivery:
+                    return self._run(incoming, loaded, ref, task.params_json, _Claim(etag=task.etag))
+                self.observe(self.event(Action.TAKEN_OVER, ref, attempt=task.attempt))
+            elif task.round != message.round or task.attempt != message.attempt:
+                if mine and task.round == message.round and task.attempt == message.attempt + 1:
+                    return self.send_retry(message, task, delay=None)
+                return self.drop(message, "the task is queued for another round or attempt")
+            elif task.attempt > 1 and (error := self._stopped(message)) is not None:
+                try:
+                    self.repository.record_failed(ref, task.etag, error, self.clock.now(), owner)
+                except EntityChanged:
+                    continue
+                self.observe(self.event(Action.FAILED, ref, attempt=task.attempt, text=error.message))
+                return self.lights_out(message, ref)
+            try:
+                etag = self._claim(ref, task.etag, incoming)
+            except EntityChanged:
+                continue
+            return self._run(incoming, loaded, ref, task.params_json, _Claim(etag=etag))
+
+    def _stopped(self, message: Message) -> Failure | None:
+        """Return the failure of a task whose stage has been stopped; None when it goes on."""
+        chain = self.repository.find_chain(message.job_id)
+        stage = chain.find_stage(message.stage) if chain is not None else None
+        return stopped_failure(stage) if stage is not None and stage.stop else None
+
+    def _claim(self, ref: TaskRef, etag: str, incoming: Incoming) -> str:
+        new = self.repository.claim(ref, etag, incoming.owner, self._worker, self.clock.now())
+        self.observe(self.event(Action.CLAIMED, ref, attempt=incoming.message.attempt))
+        return new
+
+    def _run(self, incoming: Incoming, loaded: LoadedJob, ref: TaskRef, params_json: str | None, claim: _Claim) -> None:
+        message = incoming.message
+        lock = threading.Lock()
+
+        def report(done: int, total: int, text: str) -> None:
+            with lock:
+                now = self.clock.now()
+                if claim.reported_at is not None and now - claim.reported_at < PROGRESS_EVERY:
+                    return
+                claim.reported_at = now
+                try:
+                    claim.etag = self.repository.report_progress(ref, claim.etag, done, total, text, now)
+                except (EntityChanged, EntityNotFound):
+                    return  # recording finds out whose the row is
+
+        try:
+            stage = loaded.stage(ref.stage)
+        except LookupError as exc:
+            outcome = Outcome(failure=describe_exception(exc), permanent=True)
+            return self._record(incoming, loaded, ref, outcome, claim, None)
+        if params_json is None and stage.fan_out_function is not None:  # too large for the message
+            task = self.repository.find_task(ref)
+            params_json = task.params_json if task is not None else None
+        outcome = run_task(loaded, stage, ref, attempt=message.attempt, params_json=params_json, report=report)
+        return self._record(incoming, loaded, ref, outcome, claim, stage)
+
+    def _record(
+        self,
+        incoming: Incoming,
+        loaded: LoadedJob,
+        ref: TaskRef,
+        outcome: Outcome,
+        claim: _Claim,
+        stage: Stage[Any, Any, Any] | None,
+    ) -> None:
+        """Write what an attempt came to, if the row is still this delivery's."""
+        message = incoming.message
+        retry = (
+            outcome.failure is not None
+            and not outcome.permanent
+            and stage is not None
+            and message.attempt < stage.max_attempts
+        )
+        etag = ""
+        while True:
+            now = self.clock.now()
+            try:
+                if outcome.failure is None:
+                    self.repository.record_completed(ref, claim.etag, outcome.result_json or "null", now)
+                elif retry:
+                    etag = self.repository.requeue(ref, claim.etag, message.attempt + 1, outcome.failure, now)
+                else:
+                    self.repository.record_failed(ref, claim.etag, outcome.failure, now)
+                break
+            except EntityNotFound:
+                return self.drop(message, "the task is gone")
+            except EntityChanged:
+                task = self.repository.find_task(ref)
+                if task is None or task.status is not Status.PROCESSING or task.owner != incoming.owner:
+                    return self._decide(incoming, loaded, ref)
+                claim.etag = task.etag
+        text = "" if outcome.failure is None else f"{outcome.failure.type}: {outcome.failure.message}"
+        if retry and stage is not None:
+            delay = outcome.delay if outcome.delay is not None else self._backoff(stage, message.attempt)
+            self.observe(self.event(Action.RETRYING, ref, attempt=message.attempt, text=text))
+            queued = TaskRecord(
+                ref=ref, status=Status.QUEUED, attempt=message.attempt + 1, round=message.round, etag=etag
+            )
+            return self.send_retry(message, queued, delay=delay)
+        action = Action.COMPLETED if outcome.failure is None else Action.FAILED
+        self.observe(self.event(action, ref, attempt=message.attempt, text=text))
+        return self.lights_out(message, ref)
+
+    def _backoff(self, stage: Stage[Any, Any, Any], attempt: int) -> timedelta:
+        """Double the stage's delay for each attempt, with jitter from half to one and a half."""
+        doubled: timedelta = stage.retry_delay * 2.0 ** min(attempt - 1, 20)
+        most = max(MAX_BACKOFF, stage.retry_delay)
+        return min(doubled, most) * (0.5 + self._rng.random())
+
+    def send_retry(self, message: Message, task: TaskRecord, *, delay: timedelta | None) -> None:
+        """Send the message of the next attempt; without a delay (after a crash) it may start at once."""
+        delay_s = max(0.0, delay.total_seconds()) if delay is not None else 0.0
+        due = self.clock.now() + timedelta(seconds=delay_s) if delay_s > DELAY_S else None
+        again = replace(message, attempt=task.attempt, etag=task.etag, params_json=None, not_before=due)
+        self.send(TASKS_QUEUE, again, delay_s=delay_s)
+
+    # lights out
+
+    def lights_out(self, message: Message, ref: TaskRef) -> None:
+        """After a task has ended: is its shard done, its group, the stage? Whoever finds the root complete closes it.
+
+        Record before check and mark before check: with strongly consistent reads the last one always sees it.
+        """
+        if self.repository.has_open_task(ref):
+            return None
+        summary = summarise(self.repository.ended_tasks_of_shard(ref))
+        member, members, level = ref.index // SHARD, -(-message.task_count // SHARD), 1
+        while members > 1:
+            self.repository.mark(ref, message.round, level, member, summary)
+            group = member // GROUP
+            marked = self.repository.marked(ref, message.round, level, group)
+            if len(marked) < min(GROUP, members - group * GROUP):
+                return None
+            summary = merge(marked)
+            member, members, level = group, -(-members // GROUP), level + 1
+        return self.close_stage(message.epoch, ref, message.round, summary, last_task=ref.task_id)
+
+    def close_stage(self, epoch: str, ref: TaskRef, round_: int, summary: Summary, *, last_task: str) -> None:
+        """Close a stage whose tasks have all ended and send on, also when another one has closed it: it may be dead."""
+        while True:
+            chain = self.repository.find_chain(ref.job_id)
+            if chain is None or chain.job.epoch != epoch:
+                return None
+            stage = chain.find_stage(ref.stage)
+            if stage is None or stage.plan != ref.plan or stage.round != round_:
+                return None
+            if stage.state is StageState.CLOSED:
+                return self._pass_on(chain, stage)
+            if stage.state is not StageState.SEALED or chain.job.status.ended:
+                return None
+            error = _stage_failure(stage, summary)
+            try:
+                self.repository.close_stage(
+                    chain, stage, summary=summary, error=error, last_task=last_task, now=self.clock.now()
+                )
+            except EntityChanged:
+                continue
+            self.observe(
+                Event(
+                    action=Action.CLOSED,
+                    job_id=ref.job_id,
+                    stage=stage.number,
+                    index=ref.index if last_task else None,
+                    count=summary.ended,
+                    text=error.message if error else "",
+                )
+            )
+            if error is not None:
+                return self.send(JOBS_QUEUE, self._to_job(Kind.COMPLETE, chain.job))
+            following = chain.job.next_stage(stage.number)
+            kind = Kind.COMPLETE if following is None else Kind.PLAN
+            return self.send(JOBS_QUEUE, self._to_job(kind, chain.job, stage=following or 0))
+
+    def _pass_on(self, chain: Chain, stage: StageRecord) -> None:
+        """Send what follows a closed stage, unless the job has verifiably gone on."""
+        if chain.job.status.ended:
+            if self.repository.is_active(chain.job):
+                self.send(JOBS_QUEUE, self._to_job(Kind.COMPLETE, chain.job))
+            return
+        if chain.job.stage == chain.job.next_stage(stage.number):
+            self._wake(chain)
+
+    # complete
+
+    def complete_job(self, incoming: Incoming) -> None:
+        """Aggregate and end a job whose stages are closed; tidy up after one that has ended."""
+        message = incoming.message
+        while True:
+            chain = self.repository.find_chain(message.job_id)
+            if chain is None or chain.job.epoch != message.epoch or chain.job.round != message.round:
+                return self.drop(message, "the job is gone or in another round")
+            if chain.job.status.ended:
+                return self._tidy_up(chain.job)
+            if chain.job.stage is not None:
+                return self.drop(message, f"the job is at stage {chain.job.stage}")
+            result_json: str | None = None
+            error: Failure | None = None
+            try:
+                loaded = self.jobs.load(chain.job)
+                value = loaded.controller.aggregate(loaded.context)
+                text = _ANY.encode(value, what="the job's result")
+                result_json = check_size(text, what="the job's result", limit_bytes=MAX_RESULT_BYTES)
+            except StoreUnavailable:
+                raise
+            except BaseException as exc:  # noqa: BLE001 - whatever `aggregate` raises fails the job, never the worker
+                failure = describe_exception(exc)
+                error = replace(failure, message=f"aggregate failed: {failure.message}")
+            self.end_job(chain.job, result_json=result_json, error=error)  # then it is found ended, by whomever
+
+    def end_job(self, job: JobRecord, *, result_json: str | None, error: Failure | None) -> None:
+        """End a job whose last stage is closed; leaves it as it is when its row has changed meanwhile."""
+        try:
+            self.repository.end_job(job, result_json=result_json, error=error, token=self.token(), now=self.clock.now())
+        except EntityChanged:
+            return
+        self.observe(Event(action=Action.ENDED, job_id=job.job_id, text=error.message if error else ""))
+
+    def _tidy_up(self, job: JobRecord) -> None:
+        """Run the hook of a job that has ended, then take it from the active ones: its row there says what is left."""
+        if not self.repository.is_active(job):
+            return
+        try:
+            loaded = self.jobs.load(job)
+        except JobkitError as exc:
+            self.observe(Event(action=Action.HOOK_FAILED, job_id=job.job_id, text=str(exc)))
+        else:
+            run_hook(loaded, status=job.status.value)
+        self.repository.drop_from_index(job)
+
+    # what all of them use
+
+    def find_current(self, message: Message) -> Chain | None:
+        """Read the job of a message; None when it is gone, has ended, or is of another epoch or round."""
+        chain = self.repository.find_chain(message.job_id)
+        if chain is None or chain.job.epoch != message.epoch or chain.job.round != message.round:
+            return None
+        if chain.job.status.ended:
+            stage = chain.find_stage(message.stage)
+            return chain if stage is not None and stage.state is StageState.CLOSED else None
+        return chain
+
+    def send(self, queue: str, message: Message, *, delay_s: float = 0.0) -> None:
+        """Send a message under a new key; after a doubtful send again, with another. Raises StoreUnavailable."""
+        for tries_left in reversed(range(SEND_TRIES)):
+            body = encode_message(replace(message, key=self.token()))
+            try:
+                return self._queues.send(queue, body, delay_s=min(delay_s, DELAY_S))
+            except StoreUnavailable:
+                if not tries_left:
+                    raise
+                self.clock.sleep(0.2)
+        return None
+
+    def token(self) -> str:
+        """Return a random name: a key, a plan id, an epoch."""
+        return f"{self._rng.getrandbits(64):016x}"
+
+    def drop(self, message: Message, reason: str) -> None:
+        """Tell that a message had nothing to do."""
+        self.observe(
+            Event(
+                action=Action.DROPPED,
+                job_id=message.job_id,
+                stage=message.stage or None,
+                index=message.first if message.kind is Kind.TASK else None,
+                text=f"{message.kind.value}: {reason}",
+            )
+        )
+
+    def event(self, action: Action, ref: TaskRef, *, attempt: int, text: str = "") -> Event:
+        """Make the event of a task."""
+        return Event(action=action, job_id=ref.job_id, stage=ref.stage, index=ref.index, attempt=attempt, text=text)
+
+    def _to_job(self, kind: Kind, job: JobRecord, *, stage: int = 0) -> Message:
+        return Message(kind=kind, job_id=job.job_id, epoch=job.epoch, round=job.round, key="", stage=stage)
+
+    def _to_stage(self, kind: Kind, job: JobRecord, stage: StageRecord) -> Message:
+        return Message(
+            kind=kind,
+            job_id=job.job_id,
+            epoch=job.epoch,
+            round=stage.round,
+            key="",
+            stage=stage.number,
+            plan=stage.plan or "",
+            task_count=stage.task_count or 0,
+        )
+
+    def _to_task(self, job: JobRecord, stage: StageRecord, task: TaskRecord) -> Message:
+        params = task.params_json
+        return Message(
+            kind=Kind.TASK,
+            job_id=job.job_id,
+            epoch=job.epoch,
+            round=stage.round,
+            key="",
+            stage=stage.number,
+            plan=stage.plan or "",
+            task_count=stage.task_count or 0,
+            first=task.ref.index,
+            size=1,
+            attempt=task.attempt,
+            etag=task.etag,
+            params_json=params if params is not None and len(params.encode()) <= MAX_HINT_BYTES else None,
+        )
+
+
+def ref_of(message: Message) -> TaskRef:
+    """Return which task a task message names."""
+    return TaskRef(job_id=message.job_id, stage=message.stage, plan=message.plan, index=message.first)
+
+
+def stopped_failure(stage: StageRecord) -> Failure:
+    """Return the failure of a task that was not started because its stage was stopped."""
+    reason = stage.error.message if stage.error is not None else "the stage was stopped"
+    return Failure(type="Stopped", message=f"not started: {reason}")
+
+
+def _stage_failure(stage: StageRecord, summary: Summary) -> Failure | None:
+    """Return why a stage whose tasks have all ended fails its job; None when it does not."""
+    if stage.stop:
+        return stage.error or Failure(type="Stopped", message=f"stage {stage.number} {stage.name!r} was stopped")
+    first = first_error(summary)
+    if first is None:
+        return None
+    example = f"{first.failure.type}: {first.failure.message} (task {task_id(stage.job_id, stage.number, first.index)})"
+    return Failure(
+        type="StageFailed",
+        message=f"{summary.failed:,} of {summary.ended:,} tasks of stage {stage.number} {stage.name!r} failed: {example}",
+        traceback=first.failure.traceback,
+    )

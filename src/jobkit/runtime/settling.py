@@ -1,0 +1,188 @@
+"""Giving up: what stops a stage, settles the tasks that have not started, and does with poison messages what is left.
+
+A stage that is stopped is flagged, its queued tasks are failed page by page, and lights out closes it as usual; what
+runs, ends by itself. The poison handler does what a redelivery would do, except run the user's code.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .errors import EntityChanged, JobkitError, MessageRefused
+from .events import Action, Event
+from .messages import Incoming, Kind, Message
+from .model import Failure, StageRecord, StageState, Status, Summary, TaskRef
+from .rows import SHARD
+from .service import PAGE, Service, ref_of, stopped_failure
+
+_PLAIN_STATES: Final = (StageState.UNPLANNED, StageState.PLANNING, StageState.REOPENING)
+
+
+class Settling:
+    """The part of the service that gives up."""
+
+    def __init__(self, service: Service) -> None:
+        """Work on the same ports as the service."""
+        self._service = service
+        self._repository = service.repository
+
+    # stop
+
+    def stop(self, incoming: Incoming) -> None:
+        """Stop the stage that a stop message names."""
+        message = incoming.message
+        reason = message.reason or "the stage was stopped"
+        self.stop_stage(message, message.stage, Failure(type="Stopped", message=reason))
+
+    def stop_stage(self, message: Message, number: int, error: Failure) -> None:
+        """Fail a job at its current stage: at once while nothing is sealed, else by flagging and settling the stage."""
+        service = self._service
+        while True:
+            chain = self._repository.find_chain(message.job_id)
+            if chain is None or chain.job.epoch != message.epoch or chain.job.round != message.round:
+                return service.drop(message, "the job is gone or in another round")
+            job = chain.job
+            if job.status.ended:
+                return service.drop(message, "the job has ended")
+            if job.stage is None:
+                service.end_job(job, result_json=None, error=error)
+                continue
+            stage = chain.find_stage(job.stage)
+            if stage is None or stage.number != number:
+                return service.drop(message, f"the job is at stage {job.stage}")
+            if stage.state in _PLAIN_STATES:
+                if service.fail_unsealed(chain, stage, error):
+                    return None
+                continue
+            if stage.state is StageState.CLOSED:
+                return service.drop(message, "the stage is closed")
+            if not stage.stop:
+                try:
+                    self._repository.flag_stop(chain, stage, error, service.clock.now())
+                except EntityChanged:
+                    continue
+                continue  # reads the row again, flag and error with it
+            if stage.task_count == 0:
+                ref = TaskRef(job_id=stage.job_id, stage=stage.number, plan=stage.plan or "", index=0)
+                return service.close_stage(job.epoch, ref, stage.round, Summary(), last_task="")
+            return self._settle(message, stage, 0, stage.task_count or 0)
+
+    def settle_range(self, incoming: Incoming) -> None:
+        """Do what a settle message says; the rows say what of it is still open."""
+        message = incoming.message
+        chain = self._service.find_current(message)
+        stage = chain.find_stage(message.stage) if chain is not None else None
+        if stage is None or stage.plan != message.plan or stage.state is not StageState.SEALED or not stage.stop:
+            return self._service.drop(message, "the stage is not being stopped")
+        return self._settle(message, stage, message.first, message.size)
+
+    def _settle(self, message: Message, stage: StageRecord, first: int, size: int) -> None:
+        to_stage = Message(
+            kind=Kind.SETTLE,
+            job_id=message.job_id,
+            epoch=message.epoch,
+            round=stage.round,
+            key=message.key,
+            stage=stage.number,
+            plan=stage.plan or "",
+            task_count=stage.task_count or 0,
+        )
+        if size > PAGE:
+            return self._service.split(to_stage, first, size)
+        for start in range(first, first + size, SHARD):
+            self._settle_shard(to_stage, stage, start)
+        return None
+
+    def _settle_shard(self, message: Message, stage: StageRecord, first: int) -> None:
+        """Fail what is queued of one shard, all or none at a time, then look whether that was the last."""
+        error = stopped_failure(stage)
+        while queued := list(self._repository.queued_tasks(stage, first, SHARD)):
+            try:
+                self._repository.settle(queued, error, message.key, self._service.clock.now())
+            except EntityChanged:
+                continue
+        ref = TaskRef(job_id=stage.job_id, stage=stage.number, plan=stage.plan or "", index=first)
+        self._service.lights_out(message, ref)
+
+    # poison
+
+    def poison(self, queue: str, incoming: Incoming) -> None:
+        """Give up what a message was for that was delivered too often: its task fails, or its job."""
+        message = incoming.message
+        self._service.observe(
+            Event(
+                action=Action.POISONED,
+                job_id=message.job_id,
+                stage=message.stage or None,
+                index=message.first if message.kind is Kind.TASK else None,
+                attempt=message.attempt,
+                text=f"{message.kind.value} message from {queue}",
+            )
+        )
+        if message.kind is Kind.TASK:
+            return self._poisoned_task(incoming)
+        return self._poisoned_job_message(message)
+
+    def _poisoned_task(self, incoming: Incoming) -> None:
+        message, service = incoming.message, self._service
+        ref = ref_of(message)
+        while True:
+            task = self._repository.find_task(ref)
+            if task is None:
+                return service.drop(message, "the task is gone")
+            mine = task.owner is not None and task.owner.key == message.key
+            if task.status.ended:
+                return service.lights_out(message, ref) if mine else service.drop(message, "the task has ended")
+            if task.status is Status.PROCESSING and not mine:
+                return service.drop(message, "another message has claimed the task")
+            if task.status is Status.QUEUED:
+                if task.round != message.round:
+                    return service.drop(message, "the task is in another round")
+                if task.attempt != message.attempt:
+                    if mine and task.attempt == message.attempt + 1:
+                        return service.send_retry(message, task, delay=None)
+                    return service.drop(message, "the task is queued for another attempt")
+            error = self._why(message, "the process that ran it died each time, or the store could not be reached")
+            try:
+                self._repository.record_failed(ref, task.etag, error, service.clock.now(), incoming.owner)
+            except EntityChanged:
+                continue
+            service.observe(service.event(Action.FAILED, ref, attempt=task.attempt, text=error.message))
+
+    def _poisoned_job_message(self, message: Message) -> None:
+        """Fail the job that a poisoned message was to move on, unless something else has moved it on."""
+        service = self._service
+        chain = self._repository.find_chain(message.job_id)
+        if chain is None or chain.job.epoch != message.epoch or chain.job.round != message.round:
+            return service.drop(message, "the job is gone or in another round")
+        if chain.job.status.ended:
+            return self._repository.drop_from_index(chain.job)
+        number = chain.job.stage
+        if message.kind is Kind.COMPLETE:
+            if number is not None:
+                return service.drop(message, f"the job is at stage {number}")
+            number = 0
+        elif number != message.stage:
+            return service.drop(message, f"the job is at stage {number}")
+        stage = chain.find_stage(number)
+        sealed = stage is not None and stage.state is StageState.SEALED and not stage.stop
+        if message.kind in (Kind.PLAN, Kind.DISPATCH) and sealed and stage is not None and stage.task_count:
+            first, size = (message.first, message.size) if message.size else (0, stage.task_count)
+            if next(self._repository.queued_tasks(stage, first, size), None) is None:
+                return service.drop(message, "all it had to send has been sent")
+        error = self._why(message, "planning, sending or aggregating failed each time")
+        return self.stop_stage(message, number, error)
+
+    def _why(self, message: Message, cause: str) -> Failure:
+        """Say why a message was given up: by what can be seen now, else by what may have happened."""
+        try:
+            self._service.jobs.find(message.job_id, message.epoch)
+        except JobkitError as exc:
+            cause = str(exc)
+        text = f"the {message.kind.value} message was delivered too often and never finished: {cause}"
+        return Failure(type="PoisonMessage", message=text)
+
+    def refused(self, queue: str, message_id: str, body: str, error: MessageRefused) -> None:
+        """Keep a poison message that can't be understood where `inspect` finds it."""
+        self._repository.keep_poison(queue, message_id, body, str(error), self._service.clock.now())
+        self._service.observe(Event(action=Action.REFUSED, job_id="", text=str(error)))

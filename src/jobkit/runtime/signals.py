@@ -1,0 +1,20 @@
+"""What a task raises on purpose to steer its retries; no errors of jobkit."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+
+class PermanentError(Exception):
+    """Raise it in a task when trying again can't help: the task fails now, whatever attempts are left."""
+
+
+class RetryLater(Exception):  # noqa: N818 - a request, not an error
+    """Raise it in a task to set when the next attempt starts; it uses up an attempt like any failure."""
+
+    def __init__(self, delay: timedelta, reason: str = "") -> None:
+        """Ask for the next attempt after `delay` (0 or more)."""
+        if delay < timedelta(0):
+            raise ValueError(f"RetryLater needs a delay of 0 or more, not {delay}")
+        self.delay = delay
+        super().__init__(reason or f"retry after {delay}")

@@ -1,0 +1,1 @@
+"""Storage: the ports, their limits and the Azure backend."""
