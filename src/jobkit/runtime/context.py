@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,11 +119,15 @@ class TaskContext(Generic[J, T]):
     def workdir(self) -> Path:
         """A temporary folder of this attempt's own; it is removed when the attempt ends."""
         if self._workdir is None:
+            import tempfile  # only for those who use it
+
             self._workdir = Path(tempfile.mkdtemp(prefix=f"jobkit-{self.task_id}-"))
         return self._workdir
 
     def remove_workdir(self) -> None:
         """Remove the temporary folder; jobkit calls it."""
         if self._workdir is not None:
+            import shutil  # only for those who use it
+
             shutil.rmtree(self._workdir, ignore_errors=True)
             self._workdir = None

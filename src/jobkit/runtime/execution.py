@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import traceback
 from collections.abc import Callable
@@ -68,6 +67,8 @@ def run_task(
         )
         value = stage.task_function(job.controller, context)
         if inspect.isawaitable(value):
+            import asyncio  # only for those who use it: it is slow to import
+
             value = asyncio.run(_await(value))
         result_json = stage.result_codec.encode(value, what="what the task returned")
         return Outcome(result_json=check_size(result_json, what="what the task returned"))

@@ -12,15 +12,13 @@ from typing import Any, Final
 
 from .context import JobContext, StageResults, TaskFailure, TaskResult
 from .controller import BaseController
-from .errors import InvalidSource
-from .model import Chain, Failure, JobRecord, StageRecord, StageState
+from .model import Failure, JobRecord, StageRecord, StageState
 from .registry import Registry
 from .repository import Repository
 from .stage import Stage
+from .submission import JOB_SOURCE, LIST_SOURCE
 
 CACHED_JOBS: Final = 64
-JOB_SOURCE: Final = "job:"
-LIST_SOURCE: Final = "list:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,34 +154,3 @@ class EarlierResults:
         for index, item in enumerate(json.loads(self._repository.read_source(self._job.job_id))):
             value = stage.result_codec.decode(json.dumps(item["value"]))
             yield TaskResult(task_id=item["task_id"], index=index, value=value)
-
-
-def check_source(chain: Chain | None, *, job_id: str, job_type: str, before: int) -> None:
-    """Raise InvalidSource unless the job has ended the stages before `before`, as one of `job_type`."""
-    if chain is None:
-        raise InvalidSource(source=job_id, reason="there is no such job")
-    if chain.job.job_type != job_type:
-        raise InvalidSource(source=job_id, reason=f"it is a job of {chain.job.job_type}, not of {job_type}")
-    stage = chain.find_stage(before - 1)
-    if stage is None:
-        raise InvalidSource(source=job_id, reason=f"it did not run stage {before - 1}")
-    if stage.state is not StageState.CLOSED:
-        raise InvalidSource(source=job_id, reason=f"its stage {before - 1} {stage.name!r} has not ended")
-
-
-def normalise_list(items: Any, *, source: str) -> list[dict[str, Any]]:
-    """Read an explicit list: results as jobkit prints them (`task_id`, `value`), or plain values.
-
-    Raises InvalidSource.
-    """
-    if not isinstance(items, list):
-        raise InvalidSource(source=source, reason="it must be a JSON array of results")
-    out: list[dict[str, Any]] = []
-    entries: list[Any] = items  # pyright: ignore[reportUnknownVariableType] - JSON
-    for index, item in enumerate(entries):
-        if isinstance(item, dict) and "value" in item and set(item) <= {"task_id", "index", "value"}:  # pyright: ignore[reportUnknownArgumentType] - JSON
-            fields: dict[str, Any] = item
-            out.append({"task_id": str(fields.get("task_id", f"item-{index}")), "value": fields["value"]})
-        else:
-            out.append({"task_id": f"item-{index}", "value": item})
-    return out

@@ -6,9 +6,11 @@ changed since, which is no verdict: read again and decide.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from . import rows
 from .errors import AmbiguousId, EntityExists, EntityNotFound, UnknownJob
@@ -17,6 +19,7 @@ from .payload import MAX_PAYLOAD_BYTES
 from .rows import GROUP, SHARD, Properties
 from .storage.limits import PROPERTY_BYTES, TRANSACTION_BYTES, payload_bytes, utf16_units
 from .storage.ports import Condition, Entity, Insert, Operation, Span, Tables, Update
+from .summary import merge, summarise
 
 _OPEN = (Condition("status", "ne", Status.COMPLETED.value), Condition("status", "ne", Status.FAILED.value))
 _TEXT_PARTS = MAX_PAYLOAD_BYTES // PROPERTY_BYTES + 1
@@ -24,6 +27,7 @@ _PARAMS = rows.text_properties("params", _TEXT_PARTS)
 _RESULT = rows.text_properties("result", _TEXT_PARTS)
 _STATE = ("row_version", "status", "attempt", "round")
 _ERROR = ("error_type", "error_message", "error_traceback")
+COUNTED_SHARDS: Final = 100
 _CHUNK_BYTES = 4 * PROPERTY_BYTES
 
 
@@ -370,6 +374,14 @@ class Repository:
         """Yield what counting needs of one shard's tasks."""
         return self._tasks(stage, shard * SHARD, SHARD, where=(), select=(*_STATE, *_ERROR, "started_at", "ended_at"))
 
+    def progress(self, stage: StageRecord) -> Summary:
+        """Count a sealed stage's ended tasks: by the markers, and by the rows of up to 100 shards without one."""
+        count = stage.task_count or 0
+        marked = self.marked_shards(stage)
+        open_shards = [shard for shard in range(-(-count // SHARD)) if shard not in marked][:COUNTED_SHARDS]
+        rest = (task for shard in open_shards for task in self.tasks_of_shard(stage, shard) if task.status.ended)
+        return merge([*marked.values(), summarise(rest)])
+
     # Messages that could not be understood
 
     def keep_poison(self, queue: str, message_id: str, body: str, reason: str, now: datetime) -> None:
@@ -432,10 +444,8 @@ class Repository:
             for number, start in enumerate(range(0, len(part), PROPERTY_BYTES)):
                 properties[f"data_{number:03}"] = part[start : start + PROPERTY_BYTES]
             entity = Entity(partition=job_id, row=f"{prefix}{count:04}", properties=properties)
-            try:
+            with contextlib.suppress(EntityExists):  # a doubtful write of ours: the token or id stands for the content
                 self._tables.insert(rows.JOBS, entity)
-            except EntityExists:  # a doubtful write of ours: the token, or the id, stands for the content
-                pass
             count += 1
         return count
 

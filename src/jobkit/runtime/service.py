@@ -9,47 +9,36 @@ What gives stages up (stop, settle, poison) is in `settling`.
 
 from __future__ import annotations
 
-import json
+import contextlib
 import random
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from .clock import Clock
-from .errors import EntityChanged, EntityExists, EntityNotFound, InvalidSource, JobkitError, StoreUnavailable
+from .errors import EntityChanged, EntityExists, EntityNotFound, JobkitError, StoreUnavailable
 from .events import Action, Event, Observer
 from .execution import Outcome, describe_exception, run_hook, run_task
-from .identity import canonical_identity, digest, hash_identity
-from .jobs import JOB_SOURCE, LIST_SOURCE, Jobs, LoadedJob, check_source, normalise_list
-from .messages import JOBS_QUEUE, MAX_HINT_BYTES, TASKS_QUEUE, Incoming, Kind, Message, encode_message
+from .jobs import Jobs, LoadedJob
+from .messages import JOBS_QUEUE, TASKS_QUEUE, Incoming, Kind, Message
 from .model import Chain, Failure, JobRecord, StageRecord, StageState, Status, Summary, TaskRecord, TaskRef, task_id
-from .payload import MAX_RESULT_BYTES, Codec, check_size, to_json
+from .outbox import PAGE, Each, Outbox, job_message, one_after_another, stage_message, task_message
+from .payload import MAX_RESULT_BYTES, Codec, check_size
 from .registry import Registry
 from .repository import Repository
 from .rows import GROUP, SHARD
 from .stage import Stage
 from .storage.limits import DELAY_S
 from .storage.ports import Store
+from .submission import prepare
 from .summary import first_error, merge, summarise
 
-PAGE: Final = 1_000  # tasks that one dispatch message sends
-SPLIT: Final = 10  # into how many smaller ranges a larger one goes
-SEND_TRIES: Final = 3
 MAX_BACKOFF: Final = timedelta(minutes=10)
 PROGRESS_EVERY: Final = timedelta(seconds=15)
 
-Item = TypeVar("Item")
-Each = Callable[[Iterable[Item], Callable[[Item], None]], None]
-
 _ANY = Codec(Any)
-
-
-def one_after_another(items: Iterable[Item], do: Callable[[Item], None]) -> None:
-    """Do all items in the calling thread."""
-    for item in items:
-        do(item)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +76,10 @@ class Service:
         self.jobs = Jobs(self.repository, registry)
         self.clock = clock
         self.observe = observe
-        self._queues = store.queues
+        self.outbox = Outbox(store.queues, clock=clock, rng=rng, each=each)
         self._registry = registry
         self._rng = rng
         self._worker = worker
-        self._each = each
 
     # submit
 
@@ -111,69 +99,19 @@ class Service:
         those read earlier results from. `again` makes a further run of the same parameters.
         Raises UnknownJobType, InvalidParams, InvalidSelection, InvalidSource, NotHashable, PayloadTooLarge.
         """
-        controller = self._registry.get(job_type)
-        adapter = controller.params_adapter()
-        valid = adapter.dump_python(controller.validate(params), mode="json")
-        params_json = check_size(_ANY.encode(valid, what="the parameters"), what="the parameters")
-        every = tuple(range(1, len(controller.stages) + 1))
-        numbers = controller.select_stages(stages) if stages else every
-        source, listed = self._source(job_type, numbers, source_job, source_list)
-        hashed = valid
-        if isinstance(valid, dict) and (left_out := controller.fields_not_in_id()):
-            hashed = {name: value for name, value in valid.items() if name not in left_out}
-
-        def id_of(run: int) -> str:
-            return hash_identity(
-                canonical_identity(
-                    job_type=job_type,
-                    version=controller.version,
-                    params=hashed,
-                    stages=None if numbers == every else numbers,
-                    source=source,
-                    run=run,
-                )
-            )
-
-        run = self._run_number(id_of(1), again=again)
-        now = self.clock.now()
-        job = JobRecord(
-            job_id=id_of(run),
-            epoch=self.token(),
-            job_type=job_type,
-            version=controller.version,
-            run=run,
-            runs=run,
-            status=Status.QUEUED,
-            stage=numbers[0],
-            stage_numbers=numbers,
-            round=1,
-            params_json=params_json,
-            source=source,
-            created_at=now,
-            updated_at=now,
+        wanted = prepare(
+            self._registry.get(job_type),
+            params,
+            chosen=stages,
+            source_job=source_job,
+            source_list=source_list,
+            find_chain=self.repository.find_chain,
         )
-        if listed is not None:
-            self.repository.keep_source(job.job_id, listed)
-        names = [controller.stages[number - 1].name for number in numbers]
-        return self._create(job, names)
-
-    def _source(
-        self, job_type: str, numbers: tuple[int, ...], source_job: str | None, source_list: Any
-    ) -> tuple[str | None, str | None]:
-        if source_job is None and source_list is None:
-            return None, None
-        if numbers[0] == 1:
-            name = source_job or "a list"
-            raise InvalidSource(
-                source=name, reason="only a job that starts after stage 1 (--stage) reads earlier results"
-            )
-        if source_job is not None:
-            chain = self.repository.find_chain(source_job)
-            check_source(chain, job_id=source_job, job_type=job_type, before=numbers[0])
-            return JOB_SOURCE + source_job, None
-        items = normalise_list(source_list, source="the list")
-        listed = check_size(_ANY.encode(items, what="the list"), what="the list", limit_bytes=MAX_RESULT_BYTES)
-        return LIST_SOURCE + digest(listed), listed
+        run = self._run_number(wanted.job_id(1), again=again)
+        job = wanted.job(run, epoch=self.outbox.token(), now=self.clock.now())
+        if wanted.listed is not None:
+            self.repository.keep_source(job.job_id, wanted.listed)
+        return self._create(job, wanted.stage_names)
 
     def _run_number(self, first_id: str, *, again: bool) -> int:
         while True:
@@ -196,10 +134,8 @@ class Service:
                 for number, name in zip(job.stage_numbers, names, strict=True)
             ]
             self.repository.add_to_index(job)
-            try:
+            with contextlib.suppress(EntityExists):  # another submit was first, or this was a doubtful write of ours
                 self.repository.create_job(job, stages)
-            except EntityExists:
-                pass
             chain = self.repository.find_chain(job.job_id)
             if chain is None:
                 raise StoreUnavailable(store="jobs", reason=f"job {job.job_id} was deleted while it was submitted")
@@ -217,11 +153,11 @@ class Service:
         if job.status is not Status.QUEUED:
             return
         if job.stage is None:
-            self.send(JOBS_QUEUE, self._to_job(Kind.COMPLETE, job))
+            self.outbox.send(JOBS_QUEUE, job_message(Kind.COMPLETE, job))
             return
         stage = chain.find_stage(job.stage)
         if stage is not None and stage.state is StageState.UNPLANNED:
-            self.send(JOBS_QUEUE, self._to_job(Kind.PLAN, job, stage=job.stage))
+            self.outbox.send(JOBS_QUEUE, job_message(Kind.PLAN, job, stage=job.stage))
 
     # plan
 
@@ -230,46 +166,42 @@ class Service:
         message = incoming.message
         while True:
             chain = self.find_current(message)
-            if chain is None:
+            stage = chain.find_stage(message.stage) if chain is not None else None
+            if chain is None or stage is None:
                 return self.drop(message, "the job is gone, has ended or is in another round")
-            stage = chain.find_stage(message.stage)
-            if stage is None:
-                return self.drop(message, "the job has no such stage")
             if stage.state is StageState.CLOSED:
                 return self._pass_on(chain, stage)
-            if chain.job.stage != stage.number:
-                return self.drop(message, f"the job is at stage {chain.job.stage}")
+            refusal = _why_not_plan(chain, stage, incoming)
+            if refusal:
+                return self.drop(message, refusal)
             if stage.state is StageState.SEALED:
-                if stage.owner is None or not stage.owner.same_message(incoming.owner):
-                    # Its planner's own message does the rest, as with a task that another message has claimed.
-                    return self.drop(message, "another message has planned the stage")
                 return self._after_seal(chain, stage)
-            if stage.state is StageState.REOPENING:
-                return self.drop(message, "the stage is being reopened")
-            if stage.state is StageState.PLANNING and stage.owner is not None:
-                if not stage.owner.same_message(incoming.owner):
-                    return self.drop(message, "another message plans the stage")
-                if stage.owner.delivery > incoming.delivery:
-                    return self.drop(message, "a newer delivery plans the stage")
             try:
-                taken = self.repository.take_planning(chain, stage, self.token(), incoming.owner, self.clock.now())
+                taken = self.repository.take_planning(
+                    chain, stage, self.outbox.token(), incoming.owner, self.clock.now()
+                )
             except EntityChanged:
                 continue
             self.observe(Event(action=Action.PLANNING, job_id=message.job_id, stage=stage.number))
-            try:
-                task_count = self._write_tasks(chain.job, taken)
-            except StoreUnavailable:
-                raise
-            except BaseException as exc:  # noqa: BLE001 - whatever a fan-out raises fails the job, never the worker
-                if self._give_up_planning(taken, describe_exception(exc)):
-                    return None
-                continue
-            try:
-                sealed = self.repository.seal(taken, task_count, self.clock.now())
-            except EntityChanged:
-                continue
-            self.observe(Event(action=Action.SEALED, job_id=message.job_id, stage=stage.number, count=task_count))
-            return self._after_seal(chain, sealed)
+            sealed = self._fan_out(chain.job, taken)
+            if sealed is not None:
+                return self._after_seal(chain, sealed)
+
+    def _fan_out(self, job: JobRecord, taken: StageRecord) -> StageRecord | None:
+        """Write a stage's tasks and seal it; None when the row must be read again: it failed, or somebody else has it."""
+        try:
+            task_count = self._write_tasks(job, taken)
+        except StoreUnavailable:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - whatever a fan-out raises fails the job, never the worker
+            self._give_up_planning(taken, describe_exception(exc))
+            return None
+        try:
+            sealed = self.repository.seal(taken, task_count, self.clock.now())
+        except EntityChanged:
+            return None
+        self.observe(Event(action=Action.SEALED, job_id=job.job_id, stage=taken.number, count=task_count))
+        return sealed
 
     def _write_tasks(self, job: JobRecord, taken: StageRecord) -> int:
         """Run the fan-out in slices of a shard; return the number of tasks."""
@@ -293,14 +225,14 @@ class Service:
             self.repository.insert_shard(taken, count, shard, self.clock.now())
         return count + len(shard)
 
-    def _give_up_planning(self, taken: StageRecord, failure: Failure) -> bool:
-        """Close a stage whose fan-out failed, and the job with it; False when the row has changed meanwhile."""
+    def _give_up_planning(self, taken: StageRecord, failure: Failure) -> None:
+        """Close a stage whose fan-out failed, and the job with it, unless somebody else has taken the planning."""
         chain = self.repository.find_chain(taken.job_id)
         stage = chain.find_stage(taken.number) if chain is not None else None
         if chain is None or stage is None or stage.etag != taken.etag:
-            return False
+            return
         error = replace(failure, message=f"planning stage {stage.number} {stage.name!r} failed: {failure.message}")
-        return self.fail_unsealed(chain, stage, error)
+        self.fail_unsealed(chain, stage, error)
 
     def fail_unsealed(self, chain: Chain, stage: StageRecord, error: Failure) -> bool:
         """Close a stage that was never sealed, with the job; False when a row has changed meanwhile."""
@@ -311,7 +243,7 @@ class Service:
         except EntityChanged:
             return False
         self.observe(Event(action=Action.CLOSED, job_id=stage.job_id, stage=stage.number, text=error.message))
-        self.send(JOBS_QUEUE, self._to_job(Kind.COMPLETE, chain.job))
+        self.outbox.send(JOBS_QUEUE, job_message(Kind.COMPLETE, chain.job))
         return True
 
     def _after_seal(self, chain: Chain, stage: StageRecord) -> None:
@@ -325,13 +257,13 @@ class Service:
     def dispatch(self, job: JobRecord, stage: StageRecord, first: int, size: int) -> None:
         """Send the messages of the queued tasks of a range, or split it into smaller ones for the jobs queue."""
         if size > PAGE:
-            return self.split(self._to_stage(Kind.DISPATCH, job, stage), first, size)
+            return self.outbox.split(stage_message(Kind.DISPATCH, job.epoch, stage), first, size)
 
         def send_task(task: TaskRecord) -> None:
-            self.send(TASKS_QUEUE, self._to_task(job, stage, task))
+            self.outbox.send(TASKS_QUEUE, task_message(job.epoch, stage, task))
 
         first_attempts = (task for task in self.repository.queued_tasks(stage, first, size) if task.attempt == 1)
-        return self._each(first_attempts, send_task)
+        return self.outbox.each(first_attempts, send_task)
 
     def dispatch_range(self, incoming: Incoming) -> None:
         """Do what a dispatch message says; the rows say what of it is still to be sent."""
@@ -342,20 +274,13 @@ class Service:
             return self.drop(message, "the stage is not open any more")
         return self.dispatch(chain.job, stage, message.first, message.size)
 
-    def split(self, message: Message, first: int, size: int) -> None:
-        """Send up to ten messages that share a range; each part is whole pages."""
-        pages = -(-size // PAGE)
-        part = -(-pages // SPLIT) * PAGE
-        parts = [(start, min(part, first + size - start)) for start in range(first, first + size, part)]
-        self._each(parts, lambda p: self.send(JOBS_QUEUE, replace(message, first=p[0], size=p[1])))
-
     # claim, run, record
 
     def task(self, incoming: Incoming) -> None:
         """Claim the task that a message names, run it and record what came of it; then lights out."""
         message = incoming.message
         if message.not_before is not None and (left := (message.not_before - self.clock.now()).total_seconds()) > 0:
-            return self.send(TASKS_QUEUE, message, delay_s=left)
+            return self.outbox.send(TASKS_QUEUE, message, delay_s=left)
         loaded = self.jobs.find(message.job_id, message.epoch)
         if loaded is None:
             return self.drop(message, "the job is gone")
@@ -371,46 +296,45 @@ class Service:
 
     def _decide(self, incoming: Incoming, loaded: LoadedJob, ref: TaskRef) -> None:
         """Read the row and do what a message that meets it has to do (the table in docs/protocol.md)."""
-        message, owner = incoming.message, incoming.owner
+        message = incoming.message
         while True:
             task = self.repository.find_task(ref)
             if task is None:
                 return self.drop(message, "the task is gone")
-            mine = task.owner is not None and task.owner.same_message(owner)
+            mine = task.owner is not None and task.owner.same_message(incoming.owner)
             if task.status.ended:
-                if mine:
-                    return self.lights_out(message, ref)
-                return self.drop(message, "another message has ended the task")
+                return (
+                    self.lights_out(message, ref) if mine else self.drop(message, "another message has ended the task")
+                )
             if task.status is Status.PROCESSING:
-                if not mine or task.owner is None:
-                    return self.drop(message, "another message has claimed the task")
-                if task.owner.delivery > incoming.delivery:
-                    return self.drop(message, "a newer delivery has claimed the task")
-                if task.owner.delivery == incoming.delivery:
+                refusal = _why_not_take_over(task, incoming)
+                if refusal:
+                    return self.drop(message, refusal)
+                if task.owner == incoming.owner:  # a doubtful claim that had succeeded
                     return self._run(incoming, loaded, ref, task.params_json, _Claim(etag=task.etag))
                 self.observe(self.event(Action.TAKEN_OVER, ref, attempt=task.attempt))
             elif task.round != message.round or task.attempt != message.attempt:
                 if mine and task.round == message.round and task.attempt == message.attempt + 1:
                     return self.send_retry(message, task, delay=None)
                 return self.drop(message, "the task is queued for another round or attempt")
-            elif task.attempt > 1 and (error := self._stopped(message)) is not None:
-                try:
-                    self.repository.record_failed(ref, task.etag, error, self.clock.now(), owner)
-                except EntityChanged:
-                    continue
-                self.observe(self.event(Action.FAILED, ref, attempt=task.attempt, text=error.message))
-                return self.lights_out(message, ref)
             try:
+                if task.status is Status.QUEUED and task.attempt > 1 and self._fail_stopped(incoming, task):
+                    return self.lights_out(message, ref)
                 etag = self._claim(ref, task.etag, incoming)
             except EntityChanged:
                 continue
             return self._run(incoming, loaded, ref, task.params_json, _Claim(etag=etag))
 
-    def _stopped(self, message: Message) -> Failure | None:
-        """Return the failure of a task whose stage has been stopped; None when it goes on."""
-        chain = self.repository.find_chain(message.job_id)
-        stage = chain.find_stage(message.stage) if chain is not None else None
-        return stopped_failure(stage) if stage is not None and stage.stop else None
+    def _fail_stopped(self, incoming: Incoming, task: TaskRecord) -> bool:
+        """Fail a task that is not to be tried again because its stage was stopped; False when it goes on."""
+        chain = self.repository.find_chain(task.ref.job_id)
+        stage = chain.find_stage(task.ref.stage) if chain is not None else None
+        if stage is None or not stage.stop:
+            return False
+        error = stopped_failure(stage)
+        self.repository.record_failed(task.ref, task.etag, error, self.clock.now(), incoming.owner)
+        self.observe(self.event(Action.FAILED, task.ref, attempt=task.attempt, text=error.message))
+        return True
 
     def _claim(self, ref: TaskRef, etag: str, incoming: Incoming) -> str:
         new = self.repository.claim(ref, etag, incoming.owner, self._worker, self.clock.now())
@@ -501,7 +425,7 @@ class Service:
         delay_s = max(0.0, delay.total_seconds()) if delay is not None else 0.0
         due = self.clock.now() + timedelta(seconds=delay_s) if delay_s > DELAY_S else None
         again = replace(message, attempt=task.attempt, etag=task.etag, params_json=None, not_before=due)
-        self.send(TASKS_QUEUE, again, delay_s=delay_s)
+        self.outbox.send(TASKS_QUEUE, again, delay_s=delay_s)
 
     # lights out
 
@@ -555,16 +479,16 @@ class Service:
                 )
             )
             if error is not None:
-                return self.send(JOBS_QUEUE, self._to_job(Kind.COMPLETE, chain.job))
+                return self.outbox.send(JOBS_QUEUE, job_message(Kind.COMPLETE, chain.job))
             following = chain.job.next_stage(stage.number)
             kind = Kind.COMPLETE if following is None else Kind.PLAN
-            return self.send(JOBS_QUEUE, self._to_job(kind, chain.job, stage=following or 0))
+            return self.outbox.send(JOBS_QUEUE, job_message(kind, chain.job, stage=following or 0))
 
     def _pass_on(self, chain: Chain, stage: StageRecord) -> None:
         """Send what follows a closed stage, unless the job has verifiably gone on."""
         if chain.job.status.ended:
             if self.repository.is_active(chain.job):
-                self.send(JOBS_QUEUE, self._to_job(Kind.COMPLETE, chain.job))
+                self.outbox.send(JOBS_QUEUE, job_message(Kind.COMPLETE, chain.job))
             return
         if chain.job.stage == chain.job.next_stage(stage.number):
             self._wake(chain)
@@ -599,7 +523,9 @@ class Service:
     def end_job(self, job: JobRecord, *, result_json: str | None, error: Failure | None) -> None:
         """End a job whose last stage is closed; leaves it as it is when its row has changed meanwhile."""
         try:
-            self.repository.end_job(job, result_json=result_json, error=error, token=self.token(), now=self.clock.now())
+            self.repository.end_job(
+                job, result_json=result_json, error=error, token=self.outbox.token(), now=self.clock.now()
+            )
         except EntityChanged:
             return
         self.observe(Event(action=Action.ENDED, job_id=job.job_id, text=error.message if error else ""))
@@ -628,22 +554,6 @@ class Service:
             return chain if stage is not None and stage.state is StageState.CLOSED else None
         return chain
 
-    def send(self, queue: str, message: Message, *, delay_s: float = 0.0) -> None:
-        """Send a message under a new key; after a doubtful send again, with another. Raises StoreUnavailable."""
-        for tries_left in reversed(range(SEND_TRIES)):
-            body = encode_message(replace(message, key=self.token()))
-            try:
-                return self._queues.send(queue, body, delay_s=min(delay_s, DELAY_S))
-            except StoreUnavailable:
-                if not tries_left:
-                    raise
-                self.clock.sleep(0.2)
-        return None
-
-    def token(self) -> str:
-        """Return a random name: a key, a plan id, an epoch."""
-        return f"{self._rng.getrandbits(64):016x}"
-
     def drop(self, message: Message, reason: str) -> None:
         """Tell that a message had nothing to do."""
         self.observe(
@@ -660,38 +570,26 @@ class Service:
         """Make the event of a task."""
         return Event(action=action, job_id=ref.job_id, stage=ref.stage, index=ref.index, attempt=attempt, text=text)
 
-    def _to_job(self, kind: Kind, job: JobRecord, *, stage: int = 0) -> Message:
-        return Message(kind=kind, job_id=job.job_id, epoch=job.epoch, round=job.round, key="", stage=stage)
 
-    def _to_stage(self, kind: Kind, job: JobRecord, stage: StageRecord) -> Message:
-        return Message(
-            kind=kind,
-            job_id=job.job_id,
-            epoch=job.epoch,
-            round=stage.round,
-            key="",
-            stage=stage.number,
-            plan=stage.plan or "",
-            task_count=stage.task_count or 0,
-        )
+def _why_not_plan(chain: Chain, stage: StageRecord, incoming: Incoming) -> str:
+    """Return why a plan message has nothing to do with an open stage; empty when it has."""
+    if chain.job.stage != stage.number:
+        return f"the job is at stage {chain.job.stage}"
+    if stage.state is StageState.REOPENING:
+        return "the stage is being reopened"
+    if stage.state is StageState.UNPLANNED or stage.owner is None:
+        return ""
+    if not stage.owner.same_message(incoming.owner):
+        # As with a task that another message has claimed: that one's own deliveries do the rest, also once it is sealed.
+        return "another message plans the stage"
+    return "a newer delivery plans the stage" if stage.owner.delivery > incoming.delivery else ""
 
-    def _to_task(self, job: JobRecord, stage: StageRecord, task: TaskRecord) -> Message:
-        params = task.params_json
-        return Message(
-            kind=Kind.TASK,
-            job_id=job.job_id,
-            epoch=job.epoch,
-            round=stage.round,
-            key="",
-            stage=stage.number,
-            plan=stage.plan or "",
-            task_count=stage.task_count or 0,
-            first=task.ref.index,
-            size=1,
-            attempt=task.attempt,
-            etag=task.etag,
-            params_json=params if params is not None and len(params.encode()) <= MAX_HINT_BYTES else None,
-        )
+
+def _why_not_take_over(task: TaskRecord, incoming: Incoming) -> str:
+    """Return why a delivery must leave a claimed task alone; empty when it may go on with it."""
+    if task.owner is None or not task.owner.same_message(incoming.owner):
+        return "another message has claimed the task"
+    return "a newer delivery has claimed the task" if task.owner.delivery > incoming.delivery else ""
 
 
 def ref_of(message: Message) -> TaskRef:

@@ -6,14 +6,16 @@ runs, ends by itself. The poison handler does what a redelivery would do, except
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from .errors import EntityChanged, JobkitError, MessageRefused
 from .events import Action, Event
 from .messages import Incoming, Kind, Message
 from .model import Failure, StageRecord, StageState, Status, Summary, TaskRef
+from .outbox import PAGE, stage_message
 from .rows import SHARD
-from .service import PAGE, Service, ref_of, stopped_failure
+from .service import Service, ref_of, stopped_failure
 
 _PLAIN_STATES: Final = (StageState.UNPLANNED, StageState.PLANNING, StageState.REOPENING)
 
@@ -77,18 +79,9 @@ class Settling:
         return self._settle(message, stage, message.first, message.size)
 
     def _settle(self, message: Message, stage: StageRecord, first: int, size: int) -> None:
-        to_stage = Message(
-            kind=Kind.SETTLE,
-            job_id=message.job_id,
-            epoch=message.epoch,
-            round=stage.round,
-            key=message.key,
-            stage=stage.number,
-            plan=stage.plan or "",
-            task_count=stage.task_count or 0,
-        )
+        to_stage = replace(stage_message(Kind.SETTLE, message.epoch, stage), key=message.key)
         if size > PAGE:
-            return self._service.split(to_stage, first, size)
+            return self._service.outbox.split(to_stage, first, size)
         for start in range(first, first + size, SHARD):
             self._settle_shard(to_stage, stage, start)
         return None

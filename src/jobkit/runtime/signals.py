@@ -9,7 +9,7 @@ class PermanentError(Exception):
     """Raise it in a task when trying again can't help: the task fails now, whatever attempts are left."""
 
 
-class RetryLater(Exception):  # noqa: N818 - a request, not an error
+class RetryLater(Exception):
     """Raise it in a task to set when the next attempt starts; it uses up an attempt like any failure."""
 
     def __init__(self, delay: timedelta, reason: str = "") -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..errors import LimitExceeded
+from jobkit.runtime.errors import LimitExceeded
+
 from .ports import Delete, Entity, Operation, Value
 
 PROPERTY_BYTES = 64 * 1024  # a string counts two bytes a UTF-16 unit

@@ -1,0 +1,118 @@
+"""The `jobkit` command: its commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from jobkit import __version__
+
+_FORWARD = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+app = typer.Typer(
+    name="jobkit",
+    help="Staged, parallel jobs on Azure Functions, and on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+inspect_app = typer.Typer(help="Show what is in a store.", no_args_is_help=True)
+app.add_typer(inspect_app, name="inspect")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
+StoreOption = Annotated[
+    str, typer.Option("--store", metavar="local[:PATH]", help="Where jobs are kept.", show_default=True)
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"jobkit {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    *,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Staged, parallel jobs on Azure Functions, and on this machine.
+
+    Try it: jobkit run hello_worlds --n 5
+    """
+    if debug:
+        os.environ["JOBKIT_DEBUG"] = "1"
+
+
+@app.command(context_settings=_FORWARD, options_metavar="JOB_TYPE [OPTIONS]")
+def run(context: typer.Context) -> None:
+    """Run a job here and show its result. For example: jobkit run hello_worlds --n 5."""
+    from .run import main as run_main
+
+    run_main(context.args)
+
+
+@app.command(context_settings=_FORWARD, options_metavar="JOB_TYPE [OPTIONS]")
+def submit(context: typer.Context) -> None:
+    """Put a job into the store and return. For example: jobkit submit hello_worlds --n 5."""
+    from .submit import main as submit_main
+
+    submit_main(context.args)
+
+
+@app.command()
+def worker(
+    *,
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="How many tasks to work on at once.")] = 16,
+    store: StoreOption = "local",
+) -> None:
+    """Work on a store's queues until Ctrl-C. For example: jobkit worker --concurrency 8."""
+    from .worker import main as worker_main
+
+    worker_main(concurrency=concurrency, store=store)
+
+
+@app.command()
+def controllers(*, json: Json = False) -> None:
+    """List the controllers there are, with stages and parameters. For example: jobkit controllers --json."""
+    from .controllers import main as controllers_main
+
+    controllers_main(json=json)
+
+
+@inspect_app.command("job")
+def inspect_job(
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="The job's id, or how it begins.")],
+    *,
+    json: Json = False,
+    store: StoreOption = "local",
+) -> None:
+    """Show a job: stages, counts, errors and result. For example: jobkit inspect job 3f9c."""
+    from .inspect import show_job
+
+    show_job(job_id, json=json, store=store)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code (DESIGN section 6)."""
+    try:
+        app(prog_name="jobkit")
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python must not try to flush it once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as exc:
+        from jobkit.runtime.errors import JobkitError  # only where it is needed: pydantic comes with it
+
+        if not isinstance(exc, JobkitError) or os.environ.get("JOBKIT_DEBUG"):
+            raise
+        sys.stderr.write(f"error: {exc}\n")
+        sys.exit(exc.exit_code)
+    sys.exit(0)

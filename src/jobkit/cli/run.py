@@ -1,0 +1,223 @@
+"""`jobkit run`: submit a job, work on it here, show its progress and its result."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+import typer
+
+from jobkit.local.host import Instance
+from jobkit.runtime.clock import SystemClock
+from jobkit.runtime.documents import job_document
+from jobkit.runtime.errors import StoreUnavailable
+from jobkit.runtime.model import Chain, Status
+from jobkit.runtime.processing import Processing
+from jobkit.runtime.service import Service
+from jobkit.views.progress import stage_line
+
+from .jobargs import JobArguments, option, run_job_command
+from .output import err, out, print_json, say
+from .session import Session, open_session
+from .watch import JobWatch
+
+POLL_S: Final = 0.5
+FRAME_S: Final = 0.1
+GRACE_S: Final = 5.0
+BROKEN_S: Final = 10.0
+REPORT_S: Final = 30.0
+TIMED_OUT: Final = 4
+INTERRUPTED: Final = 130
+
+_EXTRA = (
+    option("concurrency", int, 16, "--concurrency", min=1, max=256, help="How many tasks to work on at once."),
+    option("timeout", float | None, None, "--timeout", min=0, metavar="S", help="Stop after so many seconds."),
+)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run `jobkit run`."""
+    run_job_command("run", arguments, _EXTRA, _run)
+
+
+def _run(arguments: JobArguments) -> None:
+    with open_session(arguments.store, project=arguments.project, loaded=arguments.loaded) as session:
+        code = _Run(arguments, session).run()
+    if code:
+        raise typer.Exit(code)
+
+
+class _Run:
+    """One call of `jobkit run`."""
+
+    def __init__(self, arguments: JobArguments, session: Session) -> None:
+        self._arguments = arguments
+        self._session = session
+        self._clock = SystemClock()
+        self._started = time.monotonic()
+        timeout = arguments.extra["timeout"]
+        self._deadline = None if timeout is None else self._started + timeout
+
+    def run(self) -> int:
+        """Submit, work, show; return the exit code."""
+        submitted = self._arguments.submit(self._session.service(lambda _: None))
+        chain = submitted.chain
+        watch = JobWatch(chain.job.job_id)
+        self._service: Service = self._session.service(watch.observe)
+        verb = "created" if submitted.created else "already there" if chain.job.status.ended else "goes on"
+        say(f"job {chain.job.job_id} {verb}")
+        if not chain.job.status.ended:
+            chain = watch.poll(self._service.repository)
+        if not chain.job.status.ended:
+            code = self._work(watch)
+            if code:
+                return code
+            chain = watch.poll(self._service.repository)
+        else:
+            chain = self._service.repository.get_chain(chain.job.job_id)
+        self._show(chain, watch)
+        return 0 if chain.job.status is Status.COMPLETED else 1
+
+    def _work(self, watch: JobWatch) -> int:
+        """Work until the job has ended; return 0 then, or the exit code of what came in between."""
+        store = self._session.store
+        instance = Instance(
+            store.queues,
+            Processing(self._service).handle,
+            waiter=store,
+            concurrency=self._arguments.extra["concurrency"],
+            on_error=lambda queue, _, exc: say(f"warning: {queue}: {type(exc).__name__}: {exc}"),
+        )
+        instance.start()
+        try:
+            with _interrupts_by_sigterm(), self._display(watch) as show:
+                ended = self._wait(watch, instance, show)
+            if not ended:
+                left = instance.stop(GRACE_S)
+                say(f"time is up after {self._arguments.extra['timeout']:g} s: {self._what_is_left(watch)}")
+                return self._leave(left, TIMED_OUT)
+        except KeyboardInterrupt:
+            return self._interrupted(watch, instance)
+        instance.stop(GRACE_S)
+        return 0
+
+    def _wait(self, watch: JobWatch, instance: Instance, show: Callable[[], None]) -> bool:
+        """Wait for the job's end; False when the time ran out first. Raises StoreUnavailable."""
+        polled = time.monotonic()
+        broken_since: float | None = None
+        while not watch.ended.is_set():
+            now = time.monotonic()
+            if self._deadline is not None and now >= self._deadline:
+                return False
+            if instance.broken is None:
+                broken_since = None
+            elif broken_since is None:
+                broken_since = now
+            elif now - broken_since > BROKEN_S:
+                raise instance.broken
+            if watch.changed.is_set() or now - polled >= POLL_S:
+                watch.changed.clear()
+                polled = now
+                with contextlib.suppress(StoreUnavailable):  # `broken` tells when that lasts
+                    watch.poll(self._service.repository)
+            show()
+            watch.ended.wait(FRAME_S)
+        watch.poll(self._service.repository)
+        show()
+        return True
+
+    @contextlib.contextmanager
+    def _display(self, watch: JobWatch) -> Iterator[Callable[[], None]]:
+        """Give a function that shows the progress: bars on a terminal, lines elsewhere."""
+        if not sys.stderr.isatty():
+            lines = _Lines(watch, self._clock)
+            yield lines.show
+            return
+        from rich.live import Live
+
+        from jobkit.views.progress import progress_view
+
+        with Live(console=err(), auto_refresh=False, transient=False) as live:
+
+            def show() -> None:
+                live.update(progress_view(watch.stages(self._clock.now())), refresh=True)
+
+            yield show
+
+    def _interrupted(self, watch: JobWatch, instance: Instance) -> int:
+        say("stopping: running tasks have 5 s to end (Ctrl-C again leaves at once)")
+        left = 1
+        with contextlib.suppress(KeyboardInterrupt):
+            left = instance.stop(GRACE_S)
+        say(f"interrupted: {self._what_is_left(watch)}")
+        return self._leave(left, INTERRUPTED)
+
+    def _what_is_left(self, watch: JobWatch) -> str:
+        chain = watch.poll(self._service.repository)
+        if chain.job.status.ended:
+            left = f"the job has {chain.job.status.value} meanwhile"
+        else:
+            open_stages = [s for s in watch.stages(self._clock.now()) if not s.status.ended]
+            left = stage_line(open_stages[0]) if open_stages else "the result is still to be aggregated"
+        return f"{left}. Nothing is lost. Go on with:\n  {self._arguments.go_on_command()}"
+
+    def _leave(self, left: int, code: int) -> int:
+        if left:  # tasks still run in threads that can't be stopped: leave without waiting for them
+            self._session.store.close()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+        return code
+
+    def _show(self, chain: Chain, watch: JobWatch) -> None:
+        seconds = time.monotonic() - self._started
+        run = watch.tasks_run
+        rate = f" ({run / seconds:,.0f} tasks a second)" if run else ""
+        say(f"{run:,} tasks run in {seconds:.2f} s{rate}")
+        if self._arguments.json:
+            print_json(job_document(chain))
+            return
+        from jobkit.views.job import job_view
+
+        console = out()
+        console.print(job_view(chain, whole=not console.is_terminal))
+        store = "" if self._arguments.store == "local" else f" --store {self._arguments.store}"
+        console.print(f"\nLook again: jobkit inspect job {chain.job.job_id[:12]}{store}")
+
+
+class _Lines:
+    """Progress without a terminal: a line when a stage is sealed or ends, and every half minute."""
+
+    def __init__(self, watch: JobWatch, clock: SystemClock) -> None:
+        self._watch = watch
+        self._clock = clock
+        self._told: dict[int, str] = {}
+        self._told_at = time.monotonic()
+
+    def show(self) -> None:
+        due = time.monotonic() - self._told_at >= REPORT_S
+        for stage in self._watch.stages(self._clock.now()):
+            state = "ended" if stage.status.ended else "sealed" if stage.total is not None else ""
+            if state and (self._told.get(stage.number) != state or (due and state == "sealed")):
+                self._told[stage.number] = state
+                self._told_at = time.monotonic()
+                say(stage_line(stage))
+
+
+@contextlib.contextmanager
+def _interrupts_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the run as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,91 @@
+"""What a command works with: the project, its controllers, an open store and a service on it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from jobkit.local import LocalStore
+from jobkit.runtime.clock import SystemClock
+from jobkit.runtime.errors import InvalidSetting
+from jobkit.runtime.events import Observer
+from jobkit.runtime.loader import Loaded, Problem, Project, find_project, load
+from jobkit.runtime.service import Service
+
+_HUB: Final = re.compile(r"[a-z][a-z0-9]{2,30}")
+LOCAL_FILE: Final = Path(".jobkit") / "local.db"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A project's controllers and an open store."""
+
+    loaded: Loaded
+    store: LocalStore
+    store_path: Path
+
+    def service(self, observe: Observer) -> Service:
+        """Make the service of one instance."""
+        return Service(
+            self.store.store,
+            self.loaded.registry,
+            clock=SystemClock(),
+            rng=random.SystemRandom(),
+            worker=f"{os.uname().nodename if hasattr(os, 'uname') else 'local'}-{os.getpid()}",
+            observe=observe,
+        )
+
+
+def here() -> Project | None:
+    """Find the project that the current folder belongs to."""
+    return find_project(Path.cwd())
+
+
+def load_controllers(project: Project | None) -> Loaded:
+    """Import the project's controllers; warn on stderr about what could not be imported."""
+    loaded = load(project)
+    for problem in loaded.problems:
+        warn_of(problem)
+    return loaded
+
+
+def warn_of(problem: Problem) -> None:
+    """Say which module could not be loaded."""
+    sys.stderr.write(f"warning: not loaded: {problem}\n")
+
+
+@contextlib.contextmanager
+def open_session(store: str, *, project: Project | None, loaded: Loaded | None = None) -> Iterator[Session]:
+    """Open the store that `--store` names. Raises InvalidSetting, StoreUnavailable."""
+    path = store_path(store, project)
+    clock = SystemClock()
+    with LocalStore.open(path, clock=clock, hub=hub_name()) as opened:
+        yield Session(loaded=loaded or load_controllers(project), store=opened, store_path=path)
+
+
+def store_path(store: str, project: Project | None) -> Path:
+    """Return the file of a `--store`. Raises InvalidSetting for one that this version does not have."""
+    kind, _, given = store.partition(":")
+    if kind != "local":
+        raise InvalidSetting(setting="--store", value=store, reason="this version has local, or local:PATH")
+    if given:
+        return Path(given)
+    root = project.root if project is not None else Path.cwd()
+    return root / LOCAL_FILE
+
+
+def hub_name() -> str:
+    """Return the hub that JOBKIT_HUB names. Raises InvalidSetting."""
+    hub = os.environ.get("JOBKIT_HUB", "jobkit")
+    if not _HUB.fullmatch(hub):
+        raise InvalidSetting(
+            setting="JOBKIT_HUB", value=hub, reason="must be 3 to 31 lower-case letters and digits, a letter first"
+        )
+    return hub

@@ -1,0 +1,30 @@
+"""`jobkit submit`: put a job into the store and return."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from jobkit.runtime.documents import job_document
+
+from .jobargs import JobArguments, run_job_command
+from .output import print_json
+from .session import open_session
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run `jobkit submit`."""
+    run_job_command("submit", arguments, (), _submit)
+
+
+def _submit(arguments: JobArguments) -> None:
+    with open_session(arguments.store, project=arguments.project, loaded=arguments.loaded) as session:
+        submitted = arguments.submit(session.service(lambda _: None))
+        job = submitted.chain.job
+        if arguments.json:
+            print_json(job_document(session.service(lambda _: None).repository.get_chain(job.job_id)))
+            return
+        verb = "created" if submitted.created else f"already there, {job.status.value}"
+        sys.stdout.write(f"job {job.job_id} {verb}\n")
+        if not job.status.ended:
+            sys.stdout.write("It waits for an instance: jobkit worker\n")

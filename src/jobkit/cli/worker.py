@@ -1,0 +1,42 @@
+"""`jobkit worker`: one instance that works on a store's queues until it is interrupted."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+
+import typer
+
+from jobkit.local.host import Instance
+from jobkit.runtime.events import log_event
+from jobkit.runtime.processing import Processing
+
+from .output import say
+from .run import GRACE_S, INTERRUPTED
+from .session import here, open_session
+
+
+def main(*, concurrency: int, store: str) -> None:
+    """Run `jobkit worker`."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    stopped = threading.Event()
+    with open_session(store, project=here()) as session:
+        instance = Instance(
+            session.store.queues,
+            Processing(session.service(log_event)).handle,
+            waiter=session.store,
+            concurrency=concurrency,
+            on_error=lambda queue, _, exc: say(f"warning: {queue}: {type(exc).__name__}: {exc}"),
+        )
+        signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+        signal.signal(signal.SIGINT, lambda *_: stopped.set())
+        instance.start()
+        say(f"worker: {concurrency} tasks at once on {session.store_path}; Ctrl-C stops it")
+        stopped.wait()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        say("stopping: running tasks have 5 s to end")
+        left = instance.stop(GRACE_S)
+        say("stopped" if not left else f"stopped; {left} messages will be delivered again")
+    raise typer.Exit(INTERRUPTED)

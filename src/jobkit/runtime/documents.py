@@ -1,0 +1,57 @@
+"""The JSON documents that every door shows: a job, its stages, an error (`"schema": 1`)."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, Final
+
+from .model import Chain, Failure, StageRecord, Summary
+from .rows import write_time
+
+SCHEMA: Final = 1
+
+
+def job_document(chain: Chain, progress: dict[int, Summary] | None = None) -> dict[str, Any]:
+    """Write a job as JSON data; `progress` has the counts, by number, of stages that are not closed."""
+    job = chain.job
+    return {
+        "schema": SCHEMA,
+        "job_id": job.job_id,
+        "job_type": job.job_type,
+        "version": job.version,
+        "run": job.run,
+        "status": job.status.value,
+        "stage": None if job.status.ended else job.stage,
+        "params": json.loads(job.params_json),
+        "stages": [_stage_document(stage, (progress or {}).get(stage.number, stage.summary)) for stage in chain.stages],
+        "result": None if job.result_json is None else json.loads(job.result_json),
+        "error": error_document(job.error),
+        "created_at": write_time(job.created_at),
+        "updated_at": write_time(job.updated_at),
+    }
+
+
+def error_document(failure: Failure | None) -> dict[str, Any] | None:
+    """Write an error as JSON data."""
+    if failure is None:
+        return None
+    return {"type": failure.type, "message": failure.message, "traceback": failure.traceback}
+
+
+def _stage_document(stage: StageRecord, summary: Summary) -> dict[str, Any]:
+    return {
+        "number": stage.number,
+        "name": stage.name,
+        "status": stage.status.value,
+        "skipped": stage.skipped,
+        "task_count": stage.task_count,
+        "completed": summary.completed,
+        "failed": summary.failed,
+        "started_at": _time(stage.started_at),
+        "ended_at": _time(stage.ended_at),
+    }
+
+
+def _time(time: datetime | None) -> str | None:
+    return None if time is None else write_time(time)

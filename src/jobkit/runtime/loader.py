@@ -1,0 +1,189 @@
+"""Finds a project and its controllers, for the command line and for the Function App alike.
+
+A module that does not import is kept as a problem with its name and line, and never takes the others down.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import inspect
+import pkgutil
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from .controller import BaseController
+from .controllers import HelloWorlds
+from .errors import DuplicateJobType, InvalidSetting
+from .registry import Registry
+
+DEFAULT_MODULES: Final = ("controllers",)
+ENTRY_POINTS: Final = "jobkit.controllers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A module, entry point or controller that could not be loaded, and where the fault lies."""
+
+    name: str
+    reason: str
+    where: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}{f' ({self.where})' if self.where else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """The user's project: its root and the names of the modules that hold controllers."""
+
+    root: Path
+    modules: tuple[str, ...] = DEFAULT_MODULES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A registry and what could not be brought into it."""
+
+    registry: Registry
+    problems: tuple[Problem, ...]
+
+
+def find_project(start: Path) -> Project | None:
+    """Find the nearest folder, from `start` upwards, with [tool.jobkit] in its pyproject.toml or with a host.json.
+
+    Raises InvalidSetting for a pyproject.toml that can't be read or a `controllers` that is no list of names.
+    """
+    for folder in (start, *start.parents):
+        pyproject = folder / "pyproject.toml"
+        if pyproject.is_file():
+            table = _jobkit_table(pyproject)
+            if table is not None:
+                return Project(root=folder, modules=_modules(table, pyproject))
+        if (folder / "host.json").is_file():
+            return Project(root=folder)
+    return None
+
+
+def load(project: Project | None) -> Loaded:
+    """Import a project's controllers, and those that installed packages offer as entry points."""
+    problems: list[Problem] = []
+    found: list[type[BaseController[Any]]] = []
+    if project is not None:
+        root = str(project.root)
+        if root not in sys.path:
+            sys.path.insert(0, root)
+        for name in project.modules:
+            if name == DEFAULT_MODULES[0] and not _is_there(project.root, name):
+                continue  # the default need not exist
+            for module in _import_all(name, problems):
+                found.extend(_controllers_of(module))
+    found.extend(_from_entry_points(problems))
+    registry = Registry([HelloWorlds])
+    for controller in found:
+        try:
+            registry.add(controller)
+        except DuplicateJobType as exc:
+            problems.append(Problem(name=controller.__module__, reason=str(exc)))
+    if problems:
+        registry.note = "Not loaded: " + "; ".join(map(str, problems)) + "."
+    return Loaded(registry=registry, problems=tuple(problems))
+
+
+def _is_there(root: Path, name: str) -> bool:
+    return (root / name).is_dir() or (root / f"{name}.py").is_file()
+
+
+def _import_all(name: str, problems: list[Problem]) -> Iterator[ModuleType]:
+    """Import a module and each of its submodules on its own."""
+    module = _import(name, problems)
+    if module is None:
+        return
+    yield module
+    for info in pkgutil.iter_modules(getattr(module, "__path__", ()), f"{name}."):
+        yield from _import_all(info.name, problems)
+
+
+def _import(name: str, problems: list[Problem]) -> ModuleType | None:
+    try:
+        return importlib.import_module(name)
+    except BaseException as exc:
+        if isinstance(exc, KeyboardInterrupt):
+            raise
+        problems.append(Problem(name=name, reason=f"{type(exc).__name__}: {exc}", where=_where(exc)))
+        return None
+
+
+def _where(exc: BaseException) -> str:
+    """Name the last line of the user's that was running."""
+    if isinstance(exc, SyntaxError) and exc.filename:
+        return f"{exc.filename}:{exc.lineno}"
+    own = Path(__file__).parent
+    frames = [
+        frame
+        for frame in traceback.extract_tb(exc.__traceback__)
+        if not frame.filename.startswith("<")
+        and Path(frame.filename).parent != own
+        and "importlib" not in frame.filename
+    ]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+
+
+def _controllers_of(module: ModuleType) -> list[type[BaseController[Any]]]:
+    return [
+        value
+        for _, value in inspect.getmembers(module, inspect.isclass)
+        if issubclass(value, BaseController) and value.__module__ == module.__name__ and hasattr(value, "job_type")
+    ]
+
+
+def _from_entry_points(problems: list[Problem]) -> Iterator[type[BaseController[Any]]]:
+    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        try:
+            value: Any = point.load()
+        except BaseException as exc:
+            if isinstance(exc, KeyboardInterrupt):
+                raise
+            name = f"entry point {point.name}"
+            problems.append(Problem(name=name, reason=f"{type(exc).__name__}: {exc}", where=_where(exc)))
+            continue
+        if isinstance(value, ModuleType):
+            yield from _controllers_of(value)
+        elif isinstance(value, type) and issubclass(value, BaseController):
+            yield value
+        else:
+            problems.append(Problem(name=f"entry point {point.name}", reason="it is neither a controller nor a module"))
+
+
+def _jobkit_table(pyproject: Path) -> dict[str, Any] | None:
+    text = pyproject.read_text("utf-8")
+    if "jobkit" not in text:
+        return None
+    import tomllib  # only where a pyproject.toml speaks of jobkit
+
+    try:
+        tool: Any = tomllib.loads(text).get("tool", {})
+    except tomllib.TOMLDecodeError as exc:
+        raise InvalidSetting(setting=str(pyproject), value="unreadable", reason=str(exc)) from exc
+    table: Any = tool.get("jobkit") if isinstance(tool, dict) else None
+    return table if isinstance(table, dict) else None
+
+
+def _modules(table: dict[str, Any], pyproject: Path) -> tuple[str, ...]:
+    names: Any = table.get("controllers", list(DEFAULT_MODULES))
+    if not isinstance(names, Sequence) or isinstance(names, str) or not all(_is_module_name(name) for name in names):
+        raise InvalidSetting(
+            setting=f"[tool.jobkit] controllers in {pyproject}",
+            value=names,
+            reason='must be a list of module names, such as ["controllers"]',
+        )
+    return tuple(names)
+
+
+def _is_module_name(name: object) -> bool:
+    return isinstance(name, str) and all(part.isidentifier() for part in name.split("."))

@@ -1,0 +1,1 @@
+"""Records in, something to show out; no I/O."""

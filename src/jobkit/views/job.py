@@ -1,0 +1,168 @@
+"""One job: the verdict first, then stages, errors and the result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from jobkit.runtime.model import Chain, ErrorGroup, Failure, JobRecord, StageRecord, Status, Summary
+
+from .duration import duration_text
+
+SHOWN_RESULTS: Final = 10
+_STYLES: Final = {
+    Status.QUEUED: "yellow",
+    Status.PROCESSING: "cyan",
+    Status.COMPLETED: "green",
+    Status.FAILED: "red",
+}
+
+
+def job_view(chain: Chain, progress: Mapping[int, Summary] | None = None, *, whole: bool = False) -> RenderableType:
+    """Show a job; `progress` has the counts of stages that are not closed, `whole` shows every result."""
+    counts = progress or {}
+    parts: list[RenderableType] = [_verdict(chain, counts), _facts(chain.job), Text(), _stages(chain, counts)]
+    groups = [(stage, group) for stage in chain.stages for group in counts.get(stage.number, stage.summary).errors]
+    if groups:
+        parts += [Text(), Text("Errors", style="bold"), *[_error_group(stage, group) for stage, group in groups]]
+    if chain.job.error is not None and not groups:
+        parts += [Text(), Text("Error", style="bold"), Padding(_failure(chain.job.error), (0, 0, 0, 2), expand=False)]
+    if chain.job.result_json is not None:
+        parts += [Text(), result_view(chain.job, whole=whole)]
+    return Group(*parts)
+
+
+def result_view(job: JobRecord, *, whole: bool = False) -> RenderableType:
+    """Show a job's result: the default one as a list by stage, any other as JSON."""
+    title = Text("Result", style="bold")
+    result: Any = json.loads(job.result_json or "null")
+    listed = _listed_results(result)
+    if listed is None:
+        return Group(title, Padding(_json(result, whole=whole), (0, 0, 0, 2), expand=False))
+    parts: list[RenderableType] = [title]
+    for stage in listed:
+        results: list[Any] = stage["results"]
+        shown = results if whole else results[:SHOWN_RESULTS]
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        for entry in shown:
+            grid.add_row(Text(f"{entry['task_id']}"), Text(_value(entry["value"])))
+        parts.append(Text(f"  {stage['number']} {stage['name']}"))
+        parts.append(Padding(grid, (0, 0, 0, 4), expand=False))
+        more = int(stage["completed"]) - len(shown)
+        if more > 0:
+            parts.append(Text(f"    and {more:,} more", style="dim"))
+    return Group(*parts)
+
+
+def _verdict(chain: Chain, counts: Mapping[int, Summary]) -> Text:
+    job = chain.job
+    text = Text(f"{job.job_type} ", style="bold")
+    text.append(job.status.value, style=f"bold {_STYLES[job.status]}")
+    stage = chain.find_stage(job.stage) if job.stage is not None else None
+    if job.status.ended:
+        text.append(f" in {duration_text((job.updated_at - job.created_at).total_seconds())}", style="default")
+    elif stage is None:
+        text.append(": its stages have ended, the result is being aggregated", style="default")
+    elif stage.task_count is None:
+        text.append(f": stage {stage.number} {stage.name} is {stage.state.value}", style="default")
+    else:
+        summary = counts.get(stage.number, stage.summary)
+        done = f"{summary.ended:,} of {stage.task_count:,} done"
+        failed = f", {summary.failed:,} failed" if summary.failed else ""
+        text.append(f" stage {stage.number} {stage.name}: {done}{failed}", style="default")
+    if job.error is not None:
+        text.append(f": {job.error.message}", style="default")
+    return text
+
+
+def _facts(job: JobRecord) -> RenderableType:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row("id", Text(job.job_id))
+    grid.add_row("parameters", Text(job.params_json))
+    if job.run > 1:
+        grid.add_row("run", str(job.run))
+    if job.source is not None:
+        grid.add_row("results from", Text(job.source))
+    grid.add_row("created", f"{job.created_at:%Y-%m-%d %H:%M:%S} UTC")
+    return grid
+
+
+def _stages(chain: Chain, counts: Mapping[int, Summary]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("", justify="right")
+    table.add_column("stage", overflow="fold")
+    table.add_column("status")
+    for title in ("tasks", "done", "failed", "time"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("lights out by", overflow="fold")
+    for stage in chain.stages:
+        summary = counts.get(stage.number, stage.summary)
+        table.add_row(
+            str(stage.number),
+            Text(stage.name),
+            Text(stage.status.value, style=_STYLES[stage.status]),
+            "" if stage.task_count is None else f"{stage.task_count:,}",
+            f"{summary.completed:,}",
+            Text(f"{summary.failed:,}", style="red" if summary.failed else ""),
+            _stage_time(stage),
+            Text(stage.last_task or ""),
+        )
+    return table
+
+
+def _stage_time(stage: StageRecord) -> str:
+    if stage.started_at is None or stage.ended_at is None:
+        return ""
+    return duration_text((stage.ended_at - stage.started_at).total_seconds())
+
+
+def _error_group(stage: StageRecord, group: ErrorGroup) -> RenderableType:
+    tasks = "1 task" if group.count == 1 else f"{group.count:,} tasks"
+    head = Text(
+        f"  stage {stage.number} {stage.name}: {tasks} failed with {group.failure.type}, first task {group.index}"
+    )
+    return Group(head, Padding(_failure(group.failure), (0, 0, 0, 4), expand=False))
+
+
+def _failure(failure: Failure) -> RenderableType:
+    text = Text(f"{failure.type}: {failure.message}", style="red")
+    tail = "\n".join(failure.traceback.splitlines()[-8:])
+    return Group(text, Text(tail, style="dim")) if tail else text
+
+
+def _listed_results(result: Any) -> list[dict[str, Any]] | None:
+    """Return the stages of a default result; None for any other."""
+    if not isinstance(result, dict) or set(result) != {"stages", "truncated"}:  # pyright: ignore[reportUnknownArgumentType] - JSON
+        return None
+    stages: Any = result["stages"]
+    names = {"number", "name", "completed", "failed", "results"}
+    if not isinstance(stages, list) or not all(isinstance(s, dict) and set(s) == names for s in stages):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
+        return None
+    return stages  # pyright: ignore[reportUnknownVariableType] - JSON
+
+
+def _value(value: Any) -> str:
+    """Write a task's value on a line: the text itself where there is but one."""
+    if isinstance(value, dict) and len(value) == 1:  # pyright: ignore[reportUnknownArgumentType] - JSON
+        only: Any = next(iter(value.values()))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
+        if isinstance(only, str):
+            return only
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _json(value: Any, *, whole: bool) -> Text:
+    lines = json.dumps(value, ensure_ascii=False, indent=2).splitlines()
+    if whole or len(lines) <= 4 * SHOWN_RESULTS:
+        return Text("\n".join(lines))
+    shown = lines[: 4 * SHOWN_RESULTS]
+    return Text("\n".join([*shown, f"… and {len(lines) - len(shown):,} more lines"]))
