@@ -123,8 +123,8 @@ def _option(name: str, info: FieldInfo) -> ParamOption:
         flags=tuple(flags),
         form=form,
         metavar=metavar,
-        default="; ".join([_default_of(info), *_bounds_of(info)]),
-        help=info.description or "",
+        default=_default_of(info),
+        help=" ".join([info.description or "", *(f"({bound})" for bound in _bounds_of(info))]).strip(),
     )
 
 

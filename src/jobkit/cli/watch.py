@@ -119,5 +119,5 @@ class JobWatch:
             in_flight=seen.in_flight,
             retries=seen.retries,
             seconds=None if stage.started_at is None else max(0.0, (end - stage.started_at).total_seconds()),
-            last_task=stage.last_task or "",
+            last_task=stage.last_index,
         )

@@ -141,6 +141,11 @@ class StageRecord:
     etag: str = field(default="", compare=False)
 
     @property
+    def last_index(self) -> int | None:
+        """The index of the task that turned out the lights."""
+        return int(self.last_task.rpartition("-")[2]) if self.last_task else None
+
+    @property
     def status(self) -> Status:
         """What users see of its state."""
         if self.state is StageState.UNPLANNED:

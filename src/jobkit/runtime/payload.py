@@ -16,10 +16,12 @@ from .errors import NotJson, PayloadTooLarge
 MAX_PAYLOAD_BYTES = 256 * 1024  # parameters or result of a task; both fit into one entity of 1 MiB
 MAX_RESULT_BYTES = 8 * 1024 * 1024  # of a job's result
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
 
 def to_json(value: Any) -> str:
     """Write plain JSON data compactly (NaN and infinities are refused by ValueError)."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def check_size(text: str, *, what: str, limit_bytes: int = MAX_PAYLOAD_BYTES) -> str:

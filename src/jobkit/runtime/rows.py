@@ -84,7 +84,7 @@ def ref_partition(ref: TaskRef) -> str:
 
 def write_time(time: datetime) -> str:
     """Write a time as RFC 3339 in UTC with microseconds, so that text order is time order."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def _time(value: object) -> datetime | None:

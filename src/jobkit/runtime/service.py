@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -80,6 +80,8 @@ class Service:
         self._registry = registry
         self._rng = rng
         self._worker = worker
+        self._switches: set[tuple[object, ...]] = set()
+        self._switch_lock = threading.Lock()
 
     # submit
 
@@ -114,6 +116,7 @@ class Service:
         return self._create(job, wanted.stage_names)
 
     def _run_number(self, first_id: str, *, again: bool) -> int:
+        """Return which run is meant: the newest one, or with `again` one more, counted in the first run's row."""
         while True:
             first = self.repository.find_job(first_id)
             if first is None:
@@ -436,6 +439,27 @@ class Service:
         """
         if self.repository.has_open_task(ref):
             return None
+        shard = (ref.job_id, ref.stage, ref.plan, message.round, ref.index // SHARD)
+        with self._at_the_switch(shard) as first:
+            # Another thread of this process that is past this check has not deleted its message yet: it does the rest,
+            # or its message comes again.
+            return self._turn_out(message, ref) if first else None
+
+    @contextlib.contextmanager
+    def _at_the_switch(self, shard: tuple[object, ...]) -> Iterator[bool]:
+        """Tell whether this thread is the first of its process to find the shard done, until it has done the rest."""
+        with self._switch_lock:
+            first = shard not in self._switches
+            self._switches.add(shard)
+        try:
+            yield first
+        finally:
+            if first:
+                with self._switch_lock:
+                    self._switches.discard(shard)
+
+    def _turn_out(self, message: Message, ref: TaskRef) -> None:
+        """Mark a shard that is done and go up as far as groups are complete; close the stage at the root."""
         summary = summarise(self.repository.ended_tasks_of_shard(ref))
         member, members, level = ref.index // SHARD, -(-message.task_count // SHARD), 1
         while members > 1:
@@ -499,17 +523,17 @@ class Service:
         """Aggregate and end a job whose stages are closed; tidy up after one that has ended."""
         message = incoming.message
         while True:
-            chain = self.repository.find_chain(message.job_id)
-            if chain is None or chain.job.epoch != message.epoch or chain.job.round != message.round:
+            job = self.repository.find_job(message.job_id)
+            if job is None or job.epoch != message.epoch or job.round != message.round:
                 return self.drop(message, "the job is gone or in another round")
-            if chain.job.status.ended:
-                return self._tidy_up(chain.job)
-            if chain.job.stage is not None:
-                return self.drop(message, f"the job is at stage {chain.job.stage}")
+            if job.status.ended:
+                return self._tidy_up(job)
+            if job.stage is not None:
+                return self.drop(message, f"the job is at stage {job.stage}")
             result_json: str | None = None
             error: Failure | None = None
             try:
-                loaded = self.jobs.load(chain.job)
+                loaded = self.jobs.load(job)
                 value = loaded.controller.aggregate(loaded.context)
                 text = _ANY.encode(value, what="the job's result")
                 result_json = check_size(text, what="the job's result", limit_bytes=MAX_RESULT_BYTES)
@@ -518,14 +542,13 @@ class Service:
             except BaseException as exc:  # noqa: BLE001 - whatever `aggregate` raises fails the job, never the worker
                 failure = describe_exception(exc)
                 error = replace(failure, message=f"aggregate failed: {failure.message}")
-            self.end_job(chain.job, result_json=result_json, error=error)  # then it is found ended, by whomever
+            self.end_job(job, result_json=result_json, error=error)  # then it is found ended, by whomever
 
     def end_job(self, job: JobRecord, *, result_json: str | None, error: Failure | None) -> None:
         """End a job whose last stage is closed; leaves it as it is when its row has changed meanwhile."""
+        token, now = self.outbox.token(), self.clock.now()
         try:
-            self.repository.end_job(
-                job, result_json=result_json, error=error, token=self.outbox.token(), now=self.clock.now()
-            )
+            self.repository.end_job(job, result_json=result_json, error=error, token=token, now=now)
         except EntityChanged:
             return
         self.observe(Event(action=Action.ENDED, job_id=job.job_id, text=error.message if error else ""))

@@ -73,7 +73,8 @@ class Stage(Generic[J, T, R]):
         attempts: object = self.max_attempts  # users need not type
         if type(attempts) is not int or not 1 <= attempts <= MAX_ATTEMPTS:
             found.append(("max_attempts", f"is {self.max_attempts!r}, must be a whole number from 1 to {MAX_ATTEMPTS}"))
-        if not isinstance(self.retry_delay, timedelta) or not timedelta(0) <= self.retry_delay <= timedelta(days=7):  # pyright: ignore[reportUnnecessaryIsInstance] - users need not type
+        delay: object = self.retry_delay
+        if not isinstance(delay, timedelta) or not timedelta(0) <= delay <= timedelta(days=7):
             found.append(("retry_delay", f"is {self.retry_delay!r}, must be a timedelta from 0 to 7 days"))
         found.extend((None, text) for text in self._signature_problems())
         return found

@@ -104,7 +104,7 @@ def _stages(chain: Chain, counts: Mapping[int, Summary]) -> Table:
     table.add_column("status")
     for title in ("tasks", "done", "failed", "time"):
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("lights out by", overflow="fold")
+    table.add_column("lights out by", no_wrap=True)
     for stage in chain.stages:
         summary = counts.get(stage.number, stage.summary)
         table.add_row(
@@ -115,7 +115,7 @@ def _stages(chain: Chain, counts: Mapping[int, Summary]) -> Table:
             f"{summary.completed:,}",
             Text(f"{summary.failed:,}", style="red" if summary.failed else ""),
             _stage_time(stage),
-            Text(stage.last_task or ""),
+            "" if stage.last_index is None else f"task {stage.last_index:,}",
         )
     return table
 

@@ -28,7 +28,7 @@ class StageProgress:
     retries: int = 0
     planned: int = 0
     seconds: float | None = None
-    last_task: str = ""
+    last_task: int | None = None
 
     @property
     def ended(self) -> int:
@@ -59,6 +59,8 @@ def progress_view(stages: list[StageProgress], note: str = "") -> RenderableType
 
 def stage_line(stage: StageProgress) -> str:
     """Write a stage's progress as one line."""
+    if stage.total is not None and not stage.ended and not stage.status.ended:
+        return f"stage {stage.number} {stage.name}: {stage.total:,} tasks"
     return f"stage {stage.number} {stage.name}: {_counts(stage).strip()} {_details(stage)}".rstrip()
 
 
@@ -80,6 +82,6 @@ def _details(stage: StageProgress) -> str:
         return "waits"
     if stage.seconds is not None:
         parts.append(duration_text(stage.seconds))
-    if stage.status.ended and stage.last_task:
-        parts.append(f"{stage.last_task} turned out the lights")
+    if stage.status.ended and stage.last_task is not None:
+        parts.append(f"task {stage.last_task:,} turned out the lights")
     return ", ".join(parts)

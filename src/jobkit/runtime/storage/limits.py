@@ -59,8 +59,28 @@ def payload_bytes(entity: Entity) -> int:
     return total
 
 
+def _at_most_bytes(entity: Entity) -> float:
+    """Bound both measures from above, quickly; infinity where a number has to be looked at."""
+    chars = len(entity.partition) + len(entity.row)
+    for name, value in entity.properties.items():
+        chars += len(name)
+        if isinstance(value, (str, bytes)):
+            chars += len(value)
+        elif not -(2**63) <= value < 2**63:
+            return float("inf")
+    return _OPERATION_OVERHEAD_BYTES + 5 * chars + 48 * len(entity.properties)
+
+
 def check_entity(entity: Entity) -> None:
     """Raise LimitExceeded for keys, properties or sizes that the Table service refuses."""
+    if (
+        len(entity.partition) <= KEY_CHARS
+        and len(entity.row) <= KEY_CHARS
+        and not _FOREIGN_KEY_CHARS.search(entity.partition + entity.row)
+        and len(entity.properties) <= ENTITY_PROPERTIES
+        and _at_most_bytes(entity) <= PROPERTY_BYTES
+    ):
+        return  # far from every limit, as nearly all are
     for kind, key in (("partition key", entity.partition), ("row key", entity.row)):
         if len(key) > KEY_CHARS:
             raise LimitExceeded(what=kind, size=len(key), limit=KEY_CHARS, unit="characters")
@@ -72,12 +92,20 @@ def check_entity(entity: Entity) -> None:
         raise LimitExceeded(
             what="number of properties", size=len(entity.properties), limit=ENTITY_PROPERTIES, unit="properties"
         )
+    chars = 0
     for name, value in entity.properties.items():
-        size = _value_bytes(value) - 4 if isinstance(value, str | bytes) else 8
-        if size > PROPERTY_BYTES:
-            raise LimitExceeded(what=f"property {name}", size=size, limit=PROPERTY_BYTES, unit="bytes")
-        if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
+        if isinstance(value, str | bytes):
+            chars += len(value)
+        elif type(value) is int and not -(2**63) <= value < 2**63:
             raise LimitExceeded(what=f"property {name}", size=value.bit_length(), limit=63, unit="bits")
+    if 4 * chars > PROPERTY_BYTES:  # a character takes four bytes at most: a smaller entity needs no closer look
+        _check_sizes(entity)
+
+
+def _check_sizes(entity: Entity) -> None:
+    for name, value in entity.properties.items():
+        if isinstance(value, str | bytes) and (size := _value_bytes(value) - 4) > PROPERTY_BYTES:
+            raise LimitExceeded(what=f"property {name}", size=size, limit=PROPERTY_BYTES, unit="bytes")
     if (size := entity_bytes(entity)) > ENTITY_BYTES:
         raise LimitExceeded(what=f"entity {entity.row}", size=size, limit=ENTITY_BYTES, unit="bytes")
 
@@ -98,7 +126,8 @@ def check_transaction(operations: Sequence[Operation]) -> None:
         else:
             check_entity(operation.entity)
             partition, row = operation.entity.partition, operation.entity.row
-            total += payload_bytes(operation.entity)
+            quick = _at_most_bytes(operation.entity)
+            total += quick if quick * len(operations) <= TRANSACTION_BYTES else payload_bytes(operation.entity)
         if row in seen:
             raise ValueError(f"a transaction names the row {row!r} twice")
         seen.add(row)
