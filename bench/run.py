@@ -106,7 +106,9 @@ def cold(folder: Path, console: Console, runs: int) -> None:
         table.add_row(name, f"{statistics.median(found):.3f}", f"{min(found):.3f}", f"{max(found):.3f}")
     console.print(table)
     run, imports, helped, light = (statistics.median(found) for found in seconds.values())
-    console.print(f"run over the imports: {run - imports:+.3f} s (<= 0.4)   --help / imports: {helped / light:.2f} (<= 2)\n")
+    console.print(
+        f"run over the imports: {run - imports:+.3f} s (<= 0.4)   --help / imports: {helped / light:.2f} (<= 2)\n"
+    )
 
 
 def tasks(folder: Path, console: Console, runs: int, n: int) -> None:

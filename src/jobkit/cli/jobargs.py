@@ -71,7 +71,7 @@ class JobArguments:
     json: bool
     project: Project | None
     loaded: Loaded
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def submit(self, service: Service) -> Submitted:
         """Submit the job."""

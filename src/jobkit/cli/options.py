@@ -148,10 +148,13 @@ def _form_of(annotation: Any) -> tuple[_Form, str]:
         inner, word = _form_of(arguments[0])
         same = len(arguments) == 1 or arguments[1:] == (...,)
         return (_Form.LIST, word) if inner is _Form.SCALAR and same else (_Form.JSON, "JSON")
-    is_container = origin is not None or annotation in (dict, list, Any)
-    if is_container or (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+    if origin is not None or annotation in (dict, list, Any) or _is_model(annotation):
         return _Form.JSON, "JSON"
-    return _Form.SCALAR, getattr(annotation, "__name__", "value").upper()
+    return _Form.SCALAR, str(getattr(annotation, "__name__", "value")).upper()
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _default_of(info: FieldInfo) -> str:

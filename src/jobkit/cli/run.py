@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Final
 
 import typer
@@ -132,7 +132,7 @@ class _Run:
         return True
 
     @contextlib.contextmanager
-    def _display(self, watch: JobWatch) -> Iterator[Callable[[], None]]:
+    def _display(self, watch: JobWatch) -> Generator[Callable[[], None]]:
         """Give a function that shows the progress: bars on a terminal, lines elsewhere."""
         if not sys.stderr.isatty():
             lines = _Lines(watch, self._clock)
@@ -210,7 +210,7 @@ class _Lines:
 
 
 @contextlib.contextmanager
-def _interrupts_by_sigterm() -> Iterator[None]:
+def _interrupts_by_sigterm() -> Generator[None]:
     """Let SIGTERM end the run as Ctrl-C does."""
 
     def interrupt(_number: int, _frame: object) -> None:

@@ -7,7 +7,7 @@ import os
 import random
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -62,7 +62,7 @@ def warn_of(problem: Problem) -> None:
 
 
 @contextlib.contextmanager
-def open_session(store: str, *, project: Project | None, loaded: Loaded | None = None) -> Iterator[Session]:
+def open_session(store: str, *, project: Project | None, loaded: Loaded | None = None) -> Generator[Session]:
     """Open the store that `--store` names. Raises InvalidSetting, StoreUnavailable."""
     path = store_path(store, project)
     clock = SystemClock()

@@ -20,7 +20,7 @@ _ENDS = {Action.COMPLETED: 0, Action.FAILED: 1}
 class _Seen:
     """What this process saw of a stage: ended tasks by shard (completed, failed), and what is in flight."""
 
-    ended: dict[int, list[int]] = field(default_factory=dict)
+    ended: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
     in_flight: int = 0
     retries: int = 0
     total: int | None = None

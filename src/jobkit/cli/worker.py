@@ -30,8 +30,12 @@ def main(*, concurrency: int, store: str) -> None:
             concurrency=concurrency,
             on_error=lambda queue, _, exc: say(f"warning: {queue}: {type(exc).__name__}: {exc}"),
         )
-        signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-        signal.signal(signal.SIGINT, lambda *_: stopped.set())
+
+        def stop(_number: int, _frame: object) -> None:
+            stopped.set()
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
         instance.start()
         say(f"worker: {concurrency} tasks at once on {session.store_path}; Ctrl-C stops it")
         stopped.wait()

@@ -56,7 +56,7 @@ class BaseController(Generic[J]):
             ):
                 cls.params_type = arguments[0]
         if "stages" not in cls.__dict__:
-            own = [value for value in cls.__dict__.values() if isinstance(value, Stage)]
+            own: list[Stage[Any, Any, Any]] = [value for value in cls.__dict__.values() if isinstance(value, Stage)]
             cls.stages = (*(s for s in cls.stages if getattr(cls, s.attribute, None) is s), *own)
         if not abstract:
             _check(cls)

@@ -11,11 +11,11 @@ import inspect
 import pkgutil
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from .controller import BaseController
 from .controllers import HelloWorlds
@@ -135,11 +135,11 @@ def _where(exc: BaseException) -> str:
 
 
 def _controllers_of(module: ModuleType) -> list[type[BaseController[Any]]]:
-    return [
-        value
-        for _, value in inspect.getmembers(module, inspect.isclass)
-        if issubclass(value, BaseController) and value.__module__ == module.__name__ and hasattr(value, "job_type")
+    names = [
+        name for name, value in vars(module).items() if inspect.isclass(value) and value.__module__ == module.__name__
     ]
+    classes: list[Any] = [getattr(module, name) for name in sorted(names)]
+    return [found for found in classes if issubclass(found, BaseController) and hasattr(found, "job_type")]
 
 
 def _from_entry_points(problems: list[Problem]) -> Iterator[type[BaseController[Any]]]:
@@ -170,19 +170,19 @@ def _jobkit_table(pyproject: Path) -> dict[str, Any] | None:
         tool: Any = tomllib.loads(text).get("tool", {})
     except tomllib.TOMLDecodeError as exc:
         raise InvalidSetting(setting=str(pyproject), value="unreadable", reason=str(exc)) from exc
-    table: Any = tool.get("jobkit") if isinstance(tool, dict) else None
-    return table if isinstance(table, dict) else None
+    table: Any = cast("dict[str, Any]", tool).get("jobkit") if isinstance(tool, dict) else None
+    return cast("dict[str, Any]", table) if isinstance(table, dict) else None
 
 
 def _modules(table: dict[str, Any], pyproject: Path) -> tuple[str, ...]:
     names: Any = table.get("controllers", list(DEFAULT_MODULES))
-    if not isinstance(names, Sequence) or isinstance(names, str) or not all(_is_module_name(name) for name in names):
+    if not isinstance(names, list) or not all(map(_is_module_name, cast("list[object]", names))):
         raise InvalidSetting(
             setting=f"[tool.jobkit] controllers in {pyproject}",
-            value=names,
+            value=str(cast("object", names)),
             reason='must be a list of module names, such as ["controllers"]',
         )
-    return tuple(names)
+    return tuple(cast("list[str]", names))
 
 
 def _is_module_name(name: object) -> bool:

@@ -39,13 +39,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message. `key` is random and new for each send; `etag` and `params_json` are hints of a task's row."""
+    """One message. `key` is random, given anew by each send; `etag` and `params_json` are hints of a task's row."""
 
     kind: Kind
     job_id: str
     epoch: str
     round: int
-    key: str
+    key: str = ""
     stage: int = 0
     plan: str = ""
     task_count: int = 0
@@ -88,19 +88,26 @@ _FIELDS: Final[dict[str, tuple[str, type]]] = {
     "reason": ("reason", str),
 }
 _REQUIRED: Final = ("job", "epoch", "round", "key")
-_DEFAULTS: Final[dict[str, Any]] = {
-    name: Message.__dataclass_fields__[attribute].default
+_OPTIONAL: Final[tuple[tuple[str, str, Any], ...]] = tuple(
+    (name, attribute, Message.__dataclass_fields__[attribute].default)
     for name, (attribute, _) in _FIELDS.items()
     if name not in _REQUIRED
-}
+)
 
 
-def encode_message(message: Message) -> str:
-    """Write a message as the text of a queue message."""
-    out: dict[str, Any] = {"jobkit": MESSAGE_VERSION, "kind": message.kind.value}
-    for name, (attribute, _) in _FIELDS.items():
+def encode_message(message: Message, *, key: str) -> str:
+    """Write a message, under a key of its own, as the text of a queue message; defaults are left out."""
+    out: dict[str, Any] = {
+        "jobkit": MESSAGE_VERSION,
+        "kind": message.kind.value,
+        "job": message.job_id,
+        "epoch": message.epoch,
+        "round": message.round,
+        "key": key,
+    }
+    for name, attribute, default in _OPTIONAL:
         value = getattr(message, attribute)
-        if name in _REQUIRED or value != _DEFAULTS[name]:
+        if value != default:
             out[name] = value
     if message.not_before is not None:
         out["not_before"] = message.not_before.isoformat()
@@ -117,7 +124,7 @@ def decode_message(text: str) -> Message:
         raise MessageRefused(reason="it is not a message of jobkit", text=text)
     fields: dict[str, Any] = dict(found)  # pyright: ignore[reportUnknownArgumentType] - JSON
     version = fields.pop("jobkit")
-    if version != MESSAGE_VERSION or isinstance(version, bool):
+    if version is True or version != MESSAGE_VERSION:
         raise MessageRefused(reason=f"it has version {version!r}, this jobkit reads {MESSAGE_VERSION}", text=text)
     try:
         kind = Kind(fields.pop("kind", None))

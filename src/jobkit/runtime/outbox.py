@@ -42,7 +42,7 @@ class Outbox:
     def send(self, queue: str, message: Message, *, delay_s: float = 0.0) -> None:
         """Send a message under a new key; after a doubtful send again, with another. Raises StoreUnavailable."""
         for tries_left in reversed(range(SEND_TRIES)):
-            body = encode_message(replace(message, key=self.token()))
+            body = encode_message(message, key=self.token())
             try:
                 return self._queues.send(queue, body, delay_s=min(delay_s, DELAY_S))
             except StoreUnavailable:
@@ -65,7 +65,7 @@ class Outbox:
 
 def job_message(kind: Kind, job: JobRecord, *, stage: int = 0) -> Message:
     """Make a message about a job or, unplanned, one of its stages."""
-    return Message(kind=kind, job_id=job.job_id, epoch=job.epoch, round=job.round, key="", stage=stage)
+    return Message(kind=kind, job_id=job.job_id, epoch=job.epoch, round=job.round, stage=stage)
 
 
 def stage_message(kind: Kind, epoch: str, stage: StageRecord) -> Message:
@@ -75,7 +75,6 @@ def stage_message(kind: Kind, epoch: str, stage: StageRecord) -> Message:
         job_id=stage.job_id,
         epoch=epoch,
         round=stage.round,
-        key="",
         stage=stage.number,
         plan=stage.plan or "",
         task_count=stage.task_count or 0,
@@ -90,7 +89,6 @@ def task_message(epoch: str, stage: StageRecord, task: TaskRecord) -> Message:
         job_id=stage.job_id,
         epoch=epoch,
         round=stage.round,
-        key="",
         stage=stage.number,
         plan=stage.plan or "",
         task_count=stage.task_count or 0,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, get_args, get_origin
+from typing import Any, cast, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
@@ -95,10 +96,10 @@ def plain_json(value: Any, *, what: str, where: str = "it") -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return plain_json(dataclasses.asdict(value), what=what, where=where)
     if isinstance(value, list | tuple):
-        items: list[Any] | tuple[Any, ...] = value
+        items = cast("Sequence[Any]", value)
         return [plain_json(item, what=what, where=f"{where}[{n}]") for n, item in enumerate(items)]
     if isinstance(value, dict):
-        fields: dict[Any, Any] = value
+        fields = cast("Mapping[object, Any]", value)
         for name in fields:
             if not isinstance(name, str):
                 raise NotJson(what=what, where=where, reason=f"has the key {name!r}, which is no text")

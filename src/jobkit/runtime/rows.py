@@ -108,9 +108,10 @@ def get_text(properties: Mapping[str, Value], name: str) -> str | None:
     whole = properties.get(name)
     if isinstance(whole, str):
         return whole
+    if f"{name}_000" not in properties:
+        return None
     parts = sorted((key, value) for key, value in properties.items() if key.startswith(f"{name}_"))
-    data = [value for _, value in parts if isinstance(value, bytes)]
-    return b"".join(data).decode() if data else None
+    return b"".join(value for _, value in parts if isinstance(value, bytes)).decode()
 
 
 def text_properties(name: str, most: int) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -446,7 +446,7 @@ class Service:
             return self._turn_out(message, ref) if first else None
 
     @contextlib.contextmanager
-    def _at_the_switch(self, shard: tuple[object, ...]) -> Iterator[bool]:
+    def _at_the_switch(self, shard: tuple[object, ...]) -> Generator[bool]:
         """Tell whether this thread is the first of its process to find the shard done, until it has done the rest."""
         with self._switch_lock:
             first = shard not in self._switches

@@ -150,12 +150,8 @@ class Settling:
             return service.drop(message, "the job is gone or in another round")
         if chain.job.status.ended:
             return self._repository.drop_from_index(chain.job)
-        number = chain.job.stage
-        if message.kind is Kind.COMPLETE:
-            if number is not None:
-                return service.drop(message, f"the job is at stage {number}")
-            number = 0
-        elif number != message.stage:
+        number = chain.job.stage or 0  # 0: past the last stage
+        if number != (0 if message.kind is Kind.COMPLETE else message.stage):
             return service.drop(message, f"the job is at stage {number}")
         stage = chain.find_stage(number)
         sealed = stage is not None and stage.state is StageState.SEALED and not stage.stop

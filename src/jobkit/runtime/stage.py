@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Generic, Never, TypeVar, get_args, get_origin, get_type_hints, overload
+from typing import Any, Generic, Never, TypeVar, cast, get_args, get_origin, get_type_hints, overload
 
 from .context import JobContext, TaskContext
 from .payload import Codec
@@ -70,10 +70,10 @@ class Stage(Generic[J, T, R]):
         if not self.slug:
             found.append((None, "the name needs a letter or digit"))
         found.extend((name, "is not an option of a stage in this version") for name in self.unknown_options)
-        attempts: object = self.max_attempts  # users need not type
+        attempts = cast("object", self.max_attempts)  # users need not type
         if type(attempts) is not int or not 1 <= attempts <= MAX_ATTEMPTS:
             found.append(("max_attempts", f"is {self.max_attempts!r}, must be a whole number from 1 to {MAX_ATTEMPTS}"))
-        delay: object = self.retry_delay
+        delay = cast("object", self.retry_delay)
         if not isinstance(delay, timedelta) or not timedelta(0) <= delay <= timedelta(days=7):
             found.append(("retry_delay", f"is {self.retry_delay!r}, must be a timedelta from 0 to 7 days"))
         found.extend((None, text) for text in self._signature_problems())
@@ -98,7 +98,7 @@ class Stage(Generic[J, T, R]):
                 found.append(f"{kind} must take (self, {argument}), not {inspect.signature(function)}")
         if not found:
             try:
-                self.item_codec, self.result_codec  # noqa: B018 - resolves the annotations
+                _ = (self.item_codec, self.result_codec)  # resolves the annotations
             except (NameError, AttributeError, TypeError) as exc:
                 found.append(f"an annotation of the task can't be resolved: {exc}")
         return found

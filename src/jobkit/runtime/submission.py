@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from .controller import BaseController
 from .errors import InvalidSource
@@ -85,7 +85,7 @@ def prepare(
     params_json = check_size(_ANY.encode(valid, what="the parameters"), what="the parameters")
     hashed = valid
     if isinstance(valid, dict) and (left_out := controller.fields_not_in_id()):
-        fields: dict[str, Any] = valid
+        fields = cast("dict[str, Any]", valid)
         hashed = {name: value for name, value in fields.items() if name not in left_out}
     numbers = controller.select_stages(chosen) if chosen else tuple(range(1, len(controller.stages) + 1))
     source: str | None = None
@@ -135,7 +135,7 @@ def normalise_list(items: Any, *, source: str) -> list[dict[str, Any]]:
     entries: list[Any] = items  # pyright: ignore[reportUnknownVariableType] - JSON
     for index, item in enumerate(entries):
         if isinstance(item, dict) and "value" in item and set(item) <= {"task_id", "index", "value"}:  # pyright: ignore[reportUnknownArgumentType] - JSON
-            fields: dict[str, Any] = item
+            fields = cast("dict[str, Any]", item)
             out.append({"task_id": str(fields.get("task_id", f"item-{index}")), "value": fields["value"]})
         else:
             out.append({"task_id": f"item-{index}", "value": item})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -142,19 +142,18 @@ def _failure(failure: Failure) -> RenderableType:
 
 def _listed_results(result: Any) -> list[dict[str, Any]] | None:
     """Return the stages of a default result; None for any other."""
-    if not isinstance(result, dict) or set(result) != {"stages", "truncated"}:  # pyright: ignore[reportUnknownArgumentType] - JSON
+    found = cast("dict[str, Any]", result) if isinstance(result, dict) else {}
+    if set(found) != {"stages", "truncated"} or not isinstance(found["stages"], list):
         return None
-    stages: Any = result["stages"]
+    stages = cast("list[dict[str, Any]]", found["stages"])
     names = {"number", "name", "completed", "failed", "results"}
-    if not isinstance(stages, list) or not all(isinstance(s, dict) and set(s) == names for s in stages):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
-        return None
-    return stages  # pyright: ignore[reportUnknownVariableType] - JSON
+    return stages if all(set(stage) == names for stage in stages) else None
 
 
 def _value(value: Any) -> str:
     """Write a task's value on a line: the text itself where there is but one."""
-    if isinstance(value, dict) and len(value) == 1:  # pyright: ignore[reportUnknownArgumentType] - JSON
-        only: Any = next(iter(value.values()))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
+    if isinstance(value, dict) and len(cast("dict[str, Any]", value)) == 1:
+        only: Any = next(iter(cast("dict[str, Any]", value).values()))
         if isinstance(only, str):
             return only
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,39 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup check lint types layers test format bench clean
+
+PYTHON ?= python3
+# The tools of .venv come first where it exists; otherwise those of the shell.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+help: ## show the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: ## make .venv with jobkit, editable, and all the tools
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install -e '.[dev]'
+
+check: lint types layers test ## everything that CI checks on the source
+
+lint: ## format and lint, read only
+	ruff format --check
+	ruff check
+
+types: ## mypy and pyright, strict
+	mypy
+	pyright
+
+layers: ## who may import whom
+	lint-imports
+
+test: ## the tests
+	pytest
+
+format: ## format, and fix what ruff can
+	ruff format
+	ruff check --fix
+
+bench: ## the figures of DESIGN section 8
+	python bench/run.py
+
+clean: ## remove what tools and builds leave behind
+	rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
