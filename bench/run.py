@@ -60,7 +60,13 @@ def run_job(
     with LocalStore.open(folder / f"{time.monotonic_ns()}.db", clock=clock) as local:
         store = wrap(local.store)
         service = Service(
-            store, Registry([controller]), clock=clock, rng=random.SystemRandom(), worker="bench", observe=watch
+            store,
+            Registry([controller]),
+            clock=clock,
+            rng=random.Random(),  # noqa: S311 - names that must differ, not secrets
+            worker="bench",
+            observe=watch,
+            each=local.queues.each,
         )
         instance = Instance(
             store.queues,

@@ -9,7 +9,7 @@ import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -150,7 +150,7 @@ def _form_of(annotation: Any) -> tuple[_Form, str]:
         return (_Form.LIST, word) if inner is _Form.SCALAR and same else (_Form.JSON, "JSON")
     if origin is not None or annotation in (dict, list, Any) or _is_model(annotation):
         return _Form.JSON, "JSON"
-    return _Form.SCALAR, str(getattr(annotation, "__name__", "value")).upper()
+    return _Form.SCALAR, str(getattr(cast("object", annotation), "__name__", "value")).upper()
 
 
 def _is_model(annotation: Any) -> bool:

@@ -37,9 +37,10 @@ class Session:
             self.store.store,
             self.loaded.registry,
             clock=SystemClock(),
-            rng=random.SystemRandom(),
+            rng=random.Random(),  # noqa: S311 - names that must differ, not secrets
             worker=f"{os.uname().nodename if hasattr(os, 'uname') else 'local'}-{os.getpid()}",
             observe=observe,
+            each=self.store.queues.each,
         )
 
 

@@ -18,8 +18,11 @@ from .payload import check_size
 from .signals import PermanentError, RetryLater
 from .stage import Stage
 
+MAX_TYPE_CHARS: Final = 200
 MAX_MESSAGE_CHARS: Final = 4_000
 MAX_TRACEBACK_CHARS: Final = 6_000
+
+_CONTROL: Final = dict.fromkeys({*range(0x20), 0x7F} - set(map(ord, "\n\r\t")), "\N{REPLACEMENT CHARACTER}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +37,15 @@ class Outcome:
 
 def describe_exception(exc: BaseException) -> Failure:
     """Keep an exception as data: its type, its text and the tail of its traceback without jobkit's own frames."""
-    message = str(exc) or repr(exc)
+    try:
+        message = str(exc) or repr(exc)
+    except Exception:  # noqa: BLE001 - the exception is a user's class
+        message = "its text can't be made: __str__ or __repr__ raises"
     if isinstance(exc, SystemExit):
         message = f"the task called sys.exit({exc.code!r})"
     lines = traceback.format_exception(type(exc), exc, _skip_own_frames(exc.__traceback__))
     return Failure(
-        type=type(exc).__name__,
+        type=_clean(type(exc).__name__)[:MAX_TYPE_CHARS],
         message=_clean(message)[:MAX_MESSAGE_CHARS],
         traceback=_clean("".join(lines))[-MAX_TRACEBACK_CHARS:].strip(),
     )
@@ -109,5 +115,5 @@ def _skip_own_frames(tb: TracebackType | None) -> TracebackType | None:
 
 
 def _clean(text: str) -> str:
-    """Replace what UTF-8 can't hold."""
-    return text.encode("utf-8", "replace").decode()
+    """Replace what UTF-8 can't hold, and control characters: a screen obeys them, JSON makes six characters of each."""
+    return text.encode("utf-8", "replace").decode().translate(_CONTROL)

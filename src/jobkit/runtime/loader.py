@@ -139,7 +139,9 @@ def _controllers_of(module: ModuleType) -> list[type[BaseController[Any]]]:
         name for name, value in vars(module).items() if inspect.isclass(value) and value.__module__ == module.__name__
     ]
     classes: list[Any] = [getattr(module, name) for name in sorted(names)]
-    return [found for found in classes if issubclass(found, BaseController) and hasattr(found, "job_type")]
+    return [
+        found for found in classes if issubclass(found, BaseController) and hasattr(cast("object", found), "job_type")
+    ]
 
 
 def _from_entry_points(problems: list[Problem]) -> Iterator[type[BaseController[Any]]]:

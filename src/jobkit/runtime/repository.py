@@ -87,18 +87,20 @@ class Repository:
         self._merge_job(first, {"runs": runs, "updated_at": rows.write_time(now)})
 
     def add_to_index(self, job: JobRecord) -> None:
-        """Write the rows that list a job: among the recent ones, and among those still active."""
+        """Write the rows that list a job: among the recent ones, and among those still active (idempotent)."""
         active, recent = self._index_rows(job)
         properties: Properties = {
             "row_version": rows.ROW_VERSION,
             "job_id": job.job_id,
+            "epoch": job.epoch,
             "job_type": job.job_type,
             "created_at": rows.write_time(job.created_at),
         }
-        self._tables.transact(
-            rows.INDEX,
-            [Insert(Entity(partition=rows.INDEX_JOBS, row=row, properties=properties)) for row in (active, recent)],
-        )
+        with contextlib.suppress(EntityExists):  # a doubtful write of ours: both keys have our epoch
+            self._tables.transact(
+                rows.INDEX,
+                [Insert(Entity(partition=rows.INDEX_JOBS, row=row, properties=properties)) for row in (active, recent)],
+            )
 
     def drop_from_index(self, job: JobRecord, *, recent: bool = False) -> None:
         """Delete a job's row among the active ones (idempotent); with `recent` the other one too."""
@@ -119,11 +121,11 @@ class Repository:
 
     def keep_source(self, job_id: str, text: str) -> None:
         """Store an explicit list of earlier results (idempotent: a job id has one content)."""
-        self._write_chunks(job_id, "source-", text)
+        self._write_chunks(job_id, "earlier-", text)
 
     def read_source(self, job_id: str) -> str:
         """Read an explicit list of earlier results."""
-        return self._read_chunks(job_id, "source-")
+        return self._read_chunks(job_id, "earlier-")
 
     # Plan, seal, close
 
@@ -158,11 +160,15 @@ class Repository:
             entity = Entity(partition=partition, row=rows.task_row(index), properties=properties)
             entity_size = payload_bytes(entity)
             if operations and size + entity_size > TRANSACTION_BYTES:
-                self._tables.transact(rows.TASKS, operations)
+                self._insert_tasks(operations)
                 operations, size = [], 0
             operations.append(Insert(entity))
             size += entity_size
-        self._tables.transact(rows.TASKS, operations)
+        self._insert_tasks(operations)
+
+    def _insert_tasks(self, operations: Sequence[Operation]) -> None:
+        with contextlib.suppress(EntityExists):  # a doubtful write of ours: a plan id belongs to one planning
+            self._tables.transact(rows.TASKS, operations)
 
     def seal(self, stage: StageRecord, task_count: int, now: datetime) -> StageRecord:
         """Fix a stage's plan id and number of tasks."""
@@ -434,7 +440,10 @@ class Repository:
 
     def _index_rows(self, job: JobRecord) -> tuple[str, str]:
         newest_first = 10**16 - int(job.created_at.timestamp() * 1_000_000)
-        return f"active-{job.job_id}-{job.epoch}-{job.round:04}", f"recent-{newest_first:016}-{job.job_id}"
+        return (
+            f"active-{job.job_id}-{job.epoch}-{job.round:04}",
+            f"recent-{newest_first:016}-{job.job_id}-{job.epoch}",
+        )
 
     def _write_chunks(self, job_id: str, prefix: str, text: str) -> int:
         data = text.encode()

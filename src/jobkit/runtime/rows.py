@@ -1,7 +1,7 @@
 """Rows: where each record is kept and how it is written as properties. Only the repository uses it.
 
 Table `jobs`, one partition a job: `job`, `stage-NN`, `chunk-TOKEN-NNNN` (parts of a long result),
-`source-NNNN` (parts of an explicit list of earlier results).
+`earlier-NNNN` (parts of an explicit list of earlier results).
 Table `tasks`: a partition for each shard, `JOB.SS.PLAN.t.NNNNNNNN`, and for each group of markers,
 `JOB.SS.PLAN.mL.RRRR.NNNNNNNN`. Table `index`: the partition `jobs` with `active` and `recent` rows, `poison` with
 messages that could not be understood.
@@ -41,7 +41,7 @@ INDEX: Final = "index"
 INDEX_JOBS: Final = "jobs"
 INDEX_POISON: Final = "poison"
 JOB_ROW: Final = "job"
-CHAIN_ROWS: Final = Span("job", "stage.")  # the job row and its stage rows: '.' follows '-'
+CHAIN_ROWS: Final = Span("job", "stage.")  # the job row and its stage rows, and no other: '.' follows '-'
 
 Properties = dict[str, Value]
 
@@ -84,7 +84,8 @@ def ref_partition(ref: TaskRef) -> str:
 
 def write_time(time: datetime) -> str:
     """Write a time as RFC 3339 in UTC with microseconds, so that text order is time order."""
-    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    in_utc = time if time.tzinfo is UTC else time.astimezone(UTC)
+    return in_utc.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def _time(value: object) -> datetime | None:

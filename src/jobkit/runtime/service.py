@@ -13,7 +13,7 @@ import contextlib
 import random
 import threading
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -57,6 +57,15 @@ class _Claim:
     reported_at: datetime | None = None
 
 
+@dataclass(slots=True)
+class _Switch:
+    """Where the threads of this process meet that find a shard done."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    threads: int = 0
+    done: bool = False
+
+
 class Service:
     """The state machine of jobs, on two ports. Thread-safe; every instance has one."""
 
@@ -80,7 +89,7 @@ class Service:
         self._registry = registry
         self._rng = rng
         self._worker = worker
-        self._switches: set[tuple[object, ...]] = set()
+        self._switches: dict[tuple[object, ...], _Switch] = {}
         self._switch_lock = threading.Lock()
 
     # submit
@@ -173,7 +182,7 @@ class Service:
             if chain is None or stage is None:
                 return self.drop(message, "the job is gone, has ended or is in another round")
             if stage.state is StageState.CLOSED:
-                return self._pass_on(chain, stage)
+                return self.pass_on(chain, stage)
             refusal = _why_not_plan(chain, stage, incoming)
             if refusal:
                 return self.drop(message, refusal)
@@ -440,23 +449,28 @@ class Service:
         if self.repository.has_open_task(ref):
             return None
         shard = (ref.job_id, ref.stage, ref.plan, message.round, ref.index // SHARD)
-        with self._at_the_switch(shard) as first:
-            # Another thread of this process that is past this check has not deleted its message yet: it does the rest,
-            # or its message comes again.
-            return self._turn_out(message, ref) if first else None
+        with self._at_the_switch(shard) as todo:
+            return self._turn_out(message, ref) if todo else None
 
     @contextlib.contextmanager
     def _at_the_switch(self, shard: tuple[object, ...]) -> Generator[bool]:
-        """Tell whether this thread is the first of its process to find the shard done, until it has done the rest."""
+        """Let one thread of this process at a time do what follows a shard; tell whether it is still to be done.
+
+        The others wait for it and do it themselves when it fails: its message may be gone (another instance has taken
+        it over and deleted it), so nothing but the row of its task might remember.
+        """
         with self._switch_lock:
-            first = shard not in self._switches
-            self._switches.add(shard)
+            switch = self._switches.setdefault(shard, _Switch())
+            switch.threads += 1
         try:
-            yield first
+            with switch.lock:
+                yield not switch.done
+                switch.done = True
         finally:
-            if first:
-                with self._switch_lock:
-                    self._switches.discard(shard)
+            with self._switch_lock:
+                switch.threads -= 1
+                if not switch.threads:
+                    del self._switches[shard]
 
     def _turn_out(self, message: Message, ref: TaskRef) -> None:
         """Mark a shard that is done and go up as far as groups are complete; close the stage at the root."""
@@ -482,7 +496,7 @@ class Service:
             if stage is None or stage.plan != ref.plan or stage.round != round_:
                 return None
             if stage.state is StageState.CLOSED:
-                return self._pass_on(chain, stage)
+                return self.pass_on(chain, stage)
             if stage.state is not StageState.SEALED or chain.job.status.ended:
                 return None
             error = _stage_failure(stage, summary)
@@ -508,14 +522,17 @@ class Service:
             kind = Kind.COMPLETE if following is None else Kind.PLAN
             return self.outbox.send(JOBS_QUEUE, job_message(kind, chain.job, stage=following or 0))
 
-    def _pass_on(self, chain: Chain, stage: StageRecord) -> None:
+    def pass_on(self, chain: Chain, stage: StageRecord) -> None:
         """Send what follows a closed stage, unless the job has verifiably gone on."""
         if chain.job.status.ended:
-            if self.repository.is_active(chain.job):
-                self.outbox.send(JOBS_QUEUE, job_message(Kind.COMPLETE, chain.job))
-            return
-        if chain.job.stage == chain.job.next_stage(stage.number):
+            self.wind_up(chain.job)
+        elif chain.job.stage == chain.job.next_stage(stage.number):
             self._wake(chain)
+
+    def wind_up(self, job: JobRecord) -> None:
+        """Send the message that tidies up after a job that has ended, unless that has been done."""
+        if self.repository.is_active(job):
+            self.outbox.send(JOBS_QUEUE, job_message(Kind.COMPLETE, job))
 
     # complete
 

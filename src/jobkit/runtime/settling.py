@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from .errors import EntityChanged, JobkitError, MessageRefused
+from .errors import EntityChanged, JobkitError, MessageRefused, StoreUnavailable
 from .events import Action, Event
+from .execution import describe_exception
 from .messages import Incoming, Kind, Message
 from .model import Failure, StageRecord, StageState, Status, Summary, TaskRef
 from .outbox import PAGE, stage_message
@@ -45,7 +46,7 @@ class Settling:
                 return service.drop(message, "the job is gone or in another round")
             job = chain.job
             if job.status.ended:
-                return service.drop(message, "the job has ended")
+                return service.wind_up(job)  # perhaps by an earlier delivery of this message, which died over that
             if job.stage is None:
                 service.end_job(job, result_json=None, error=error)
                 continue
@@ -149,11 +150,23 @@ class Settling:
         if chain is None or chain.job.epoch != message.epoch or chain.job.round != message.round:
             return service.drop(message, "the job is gone or in another round")
         if chain.job.status.ended:
-            return self._repository.drop_from_index(chain.job)
+            if message.kind is Kind.COMPLETE:  # its hook failed each time
+                return self._repository.drop_from_index(chain.job)
+            return service.wind_up(chain.job)
         number = chain.job.stage or 0  # 0: past the last stage
         if number != (0 if message.kind is Kind.COMPLETE else message.stage):
+            stage = chain.find_stage(message.stage)
+            if stage is not None and stage.state is StageState.CLOSED:
+                return service.pass_on(chain, stage)
             return service.drop(message, f"the job is at stage {number}")
         stage = chain.find_stage(number)
+        if (
+            message.kind is Kind.PLAN
+            and stage is not None
+            and stage.owner is not None
+            and stage.owner.key != message.key
+        ):
+            return service.drop(message, "another message plans the stage")
         sealed = stage is not None and stage.state is StageState.SEALED and not stage.stop
         if message.kind in (Kind.PLAN, Kind.DISPATCH) and sealed and stage is not None and stage.task_count:
             first, size = (message.first, message.size) if message.size else (0, stage.task_count)
@@ -166,8 +179,13 @@ class Settling:
         """Say why a message was given up: by what can be seen now, else by what may have happened."""
         try:
             self._service.jobs.find(message.job_id, message.epoch)
+        except StoreUnavailable:
+            raise
         except JobkitError as exc:
             cause = str(exc)
+        except Exception as exc:  # noqa: BLE001 - a user's validator or constructor; this handler must not fail over it
+            failure = describe_exception(exc)
+            cause = f"{failure.type}: {failure.message}"
         text = f"the {message.kind.value} message was delivered too often and never finished: {cause}"
         return Failure(type="PoisonMessage", message=text)
 

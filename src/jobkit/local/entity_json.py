@@ -1,0 +1,50 @@
+"""Turns the properties of an entity into JSON text and back, keeping every type exactly."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from jobkit.runtime.storage.ports import Value
+
+# What JSON has no word for is an array in the text: SQLite's json_patch replaces arrays, and would merge objects.
+_BYTES: Final = "bytes"
+_FLOAT: Final = "float"
+
+
+def _tagged(value: object) -> list[str]:
+    if isinstance(value, bytes):
+        return [_BYTES, base64.b64encode(value).decode("ascii")]
+    raise TypeError(f"a property can't be of type {type(value).__name__}")
+
+
+_encode = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"), default=_tagged
+).encode
+
+
+def to_json(properties: Mapping[str, Value]) -> str:
+    """Encode properties."""
+    try:
+        return _encode(dict(properties))
+    except ValueError:
+        finite = {
+            name: [_FLOAT, repr(value)] if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in properties.items()
+        }
+        return _encode(finite)
+
+
+def from_json(text: str, select: Sequence[str] | None = None) -> dict[str, Value]:
+    """Decode what `to_json` made, or only the properties named by `select`."""
+    properties: dict[str, Any] = json.loads(text)
+    if select is not None:
+        properties = {name: properties[name] for name in select if name in properties}
+    for name, value in properties.items():
+        if type(value) is list:
+            kind, content = value
+            properties[name] = base64.b64decode(content) if kind == _BYTES else float(content)
+    return properties

@@ -1,0 +1,198 @@
+"""Runs the reads and writes of many threads on one SQLite connection, as many as there are to a transaction.
+
+A commit costs more than the statements in it. So every caller leaves its call in a list, and whoever finds nobody at
+work leads: it does all that is in the list, and what comes in meanwhile, in one transaction. A caller goes on only
+after the commit of its own call.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+Work = Callable[[sqlite3.Cursor], T]
+
+_RETRY_S: Final = 0.001  # SQLite's own busy handler waits up to 100 ms, and starves
+
+
+class Call(Generic[T]):
+    """One caller's work, and what came of it."""
+
+    __slots__ = ("done", "failure", "result", "wake", "work", "writes")
+
+    def __init__(self, work: Work[T], *, writes: bool) -> None:
+        """Keep what is to be done."""
+        self.work = work
+        self.writes = writes
+        self.done = False
+        self.result: T
+        self.failure: Exception | None = None
+        self.wake = threading.Lock()
+        self.wake.acquire()
+
+
+class GroupCommit:
+    """A connection whose transactions are shared by the callers that wait for it."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        refusals: type[Exception],
+        check: Callable[[], None],
+        busy_s: float,
+    ) -> None:
+        """Take over a connection in autocommit mode.
+
+        Args:
+            connection: Used by nobody else, with a short busy timeout of its own.
+            refusals: What work raises before it has written anything; the rest of its transaction stands.
+            check: Called before each transaction that writes; what it raises fails the transaction.
+            busy_s: How long another process may keep the file locked.
+        """
+        self._connection = connection
+        self._cursor = connection.cursor()
+        self._refusals = refusals
+        self._check = check
+        self._busy_s = busy_s
+        self._leading = threading.Lock()
+        self._waiting: deque[Call[Any]] = deque()
+
+    def run_alone(self, work: Work[T]) -> tuple[T] | None:
+        """Do a read, or a write of one statement, at once in a transaction of its own; None when others are at work."""
+        if self._waiting or not self._leading.acquire(blocking=False):
+            return None
+        try:
+            self._check()
+            try:
+                return (work(self._cursor),)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+            return (patiently(lambda: work(self._cursor), self._busy_s),)
+        finally:
+            self._leading.release()
+            if self._waiting:
+                self._nudge()
+
+    def run(self, call: Call[T]) -> None:
+        """Do the call's work; it is done when this returns: committed, or `failure` says why not."""
+        self._waiting.append(call)
+        try:
+            while not call.done:
+                if self._leading.acquire(blocking=False):
+                    self._lead()
+                else:
+                    call.wake.acquire()
+        except BaseException:  # an interrupt, while it may just have been this caller's turn to lead
+            self._nudge()
+            raise
+
+    def close(self) -> None:
+        """Close the connection once nobody uses it; a second time does nothing."""
+        with self._leading:
+            self._connection.close()
+        self._nudge()
+
+    def _lead(self) -> None:
+        taken: list[Call[Any]] = []
+        try:
+            self._do_waiting(taken)
+        finally:
+            for call in taken:
+                call.done = True
+                _release(call.wake)
+            self._leading.release()
+            self._nudge()
+
+    def _nudge(self) -> None:
+        """Have the first that still waits try to lead."""
+        try:
+            first = self._waiting[0]
+        except IndexError:
+            return
+        _release(first.wake)
+
+    def _do_waiting(self, taken: list[Call[Any]]) -> None:
+        """Do what waits, and what comes in meanwhile, in one transaction."""
+        open_calls: list[Call[Any]] = []
+        try:
+            while self._waiting:
+                call = self._waiting.popleft()
+                taken.append(call)
+                open_calls.append(call)
+                if call.writes and not self._connection.in_transaction:
+                    self._begin()
+                try:
+                    call.result = call.work(self._cursor)
+                except self._refusals as refusal:
+                    call.failure = refusal
+                except Exception:  # noqa: BLE001 - whatever it is, it must not undo the others' work
+                    self._roll_back()
+                    for each in open_calls:
+                        self._do_alone(each)
+                    open_calls.clear()
+            if self._connection.in_transaction:
+                self._cursor.execute("commit")
+        except BaseException as error:
+            self._roll_back()
+            for each in open_calls:
+                each.failure = error if isinstance(error, Exception) else InterruptedError("interrupted")
+            if not isinstance(error, Exception):
+                raise
+
+    def _do_alone(self, call: Call[Any]) -> None:
+        """Do one call in a transaction of its own, after the one that it shared was undone."""
+        call.failure = None
+        try:
+            call.result = patiently(lambda: self._attempt(call), self._busy_s)
+        except Exception as error:  # noqa: BLE001 - it is the caller's
+            call.failure = error
+
+    def _attempt(self, call: Call[T]) -> T:
+        try:
+            if call.writes:
+                self._begin()
+            result = call.work(self._cursor)
+            if call.writes:
+                self._cursor.execute("commit")
+        except Exception:
+            self._roll_back()
+            raise
+        return result
+
+    def _begin(self) -> None:
+        """Start to write, as soon as no other process does."""
+        self._check()
+        patiently(lambda: self._cursor.execute("begin immediate"), self._busy_s)
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._cursor.execute("rollback")
+
+
+def patiently(action: Callable[[], T], busy_s: float) -> T:
+    """Do something again and again while another process has the file locked, for up to `busy_s`."""
+    deadline = time.monotonic() + busy_s
+    while True:
+        try:
+            return action()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+        time.sleep(_RETRY_S * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+
+
+def _release(lock: threading.Lock) -> None:
+    """Wake the one thread that waits for the lock; it may have been woken already."""
+    try:
+        lock.release()
+    except RuntimeError:
+        return

@@ -1,0 +1,302 @@
+"""The simulated Functions host: one instance that receives, renews leases, deletes and poisons as Functions does.
+
+Figures of the host that matter here come from host.json's `queues` section: batches of 16, `maxDequeueCount` 5, and a
+new batch when half of the places are free.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from jobkit.runtime.errors import EntityChanged, EntityNotFound, StoreUnavailable
+from jobkit.runtime.messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE
+from jobkit.runtime.storage.ports import Delivery, Queues
+
+BATCH: Final = 16
+MAX_DEQUEUE_COUNT: Final = 5
+LEASE_S: Final = 30.0
+RENEW_EVERY_S: Final = 10.0
+RETRY_VISIBILITY_S: Final = 1.0  # a failed message comes again after this; 0 would burn all deliveries at once
+POISON_RETRY_S: Final = 30.0  # a poison queue has no poison queue of its own
+IDLE_WAIT_S: Final = 5.0
+QUICK_S: Final = 0.05  # while messages take less than this, a whole batch is fetched, as the host does
+SPREAD_S: Final = 0.002  # when nobody has taken a waiting message for so long, one more thread does
+TOP_UP_S: Final = 0.1  # places that stay free this long are filled although fewer than half are free
+LINGER_S: Final = 0.003  # after a batch that came back short: more is on its way, and one receive can fetch it
+CONTROL_THREADS: Final = 4  # for jobs and poison messages, so that long tasks never hold up planning
+CONTROL_QUEUES: Final = (JOBS_QUEUE, TASKS_QUEUE + POISON_SUFFIX, JOBS_QUEUE + POISON_SUFFIX)
+
+Handler = Callable[[str, Delivery], None]
+OnError = Callable[[str, Delivery, Exception], None]
+
+
+class Waiter(Protocol):
+    """Waits for work instead of polling by the clock."""
+
+    def wait(self, queues: Sequence[str], timeout_s: float) -> None:
+        """Return when a message of one of the queues may be visible, at `wake`, or after `timeout_s`."""
+        ...
+
+    def wake(self) -> None:
+        """Let everything that waits return."""
+        ...
+
+
+@dataclass(slots=True)
+class _Held:
+    """A message that this instance has received and not yet finished."""
+
+    queue: str
+    delivery: Delivery
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    done: bool = False
+
+
+class Instance:
+    """One worker process's threads. `concurrency` is how many task messages it works on at once."""
+
+    def __init__(
+        self,
+        queues: Queues,
+        handle: Handler,
+        *,
+        waiter: Waiter,
+        concurrency: int,
+        on_error: OnError,
+        lease_s: float = LEASE_S,
+        renew_every_s: float = RENEW_EVERY_S,
+        max_dequeue_count: int = MAX_DEQUEUE_COUNT,
+    ) -> None:
+        """Take the port, what handles a message, and what waits for them."""
+        self._queues = queues
+        self._handle = handle
+        self._waiter = waiter
+        self._on_error = on_error
+        self._lease_s = lease_s
+        self._renew_every_s = renew_every_s
+        self._max_dequeue_count = max_dequeue_count
+        self._stopping = threading.Event()
+        self._held: dict[int, _Held] = {}
+        self._listeners = [
+            _Listener(self, (TASKS_QUEUE,), concurrency),
+            _Listener(self, CONTROL_QUEUES, CONTROL_THREADS),
+        ]
+        self._renewer = threading.Thread(target=self._renew, name="jobkit-leases", daemon=True)
+        self.broken: StoreUnavailable | None = None
+
+    def start(self) -> None:
+        """Start the threads; they are daemons and never keep the process alive."""
+        self._renewer.start()
+        for listener in self._listeners:
+            listener.start()
+
+    def stop(self, grace_s: float) -> int:
+        """Receive nothing more and give what runs up to `grace_s`; return how many threads are still at work then."""
+        deadline = time.monotonic() + grace_s
+        self._stopping.set()
+        threads = [self._renewer, *(thread for listener in self._listeners for thread in listener.threads)]
+        while threads and time.monotonic() < deadline:
+            for listener in self._listeners:
+                listener.wake()
+            self._waiter.wake()  # each time: a thread may have been about to wait
+            threads[0].join(0.02)
+            threads = [thread for thread in threads if thread.is_alive()]
+        return len(threads)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the instance was told to stop."""
+        return self._stopping.is_set()
+
+    def receive(self, queues: Sequence[str], limit: int) -> list[_Held]:
+        """Receive from the first of the queues that has something; it is held until `process` is done with it."""
+        for queue in queues:
+            try:
+                deliveries = self._queues.receive(queue, limit=min(limit, BATCH), visibility_s=self._lease_s)
+            except StoreUnavailable as exc:
+                self.broken = exc
+                time.sleep(RETRY_VISIBILITY_S)
+                return []
+            if deliveries:
+                self.broken = None
+                held = [_Held(queue, delivery) for delivery in deliveries]
+                self._held.update((id(one), one) for one in held)
+                return held
+        return []
+
+    def process(self, held: _Held) -> None:
+        """Handle a message, then delete it; one whose handler raises comes again or goes to the poison queue."""
+        queue, delivery = held.queue, held.delivery
+        poison_queue = None if queue.endswith(POISON_SUFFIX) else queue + POISON_SUFFIX
+        try:
+            if poison_queue is not None and delivery.dequeue_count > self._max_dequeue_count:
+                self._queues.send(poison_queue, delivery.body)  # its last delivery died with its process
+            else:
+                self._handle(queue, delivery)
+            self._finish(held, None)
+        except Exception as exc:  # noqa: BLE001 - whatever a handler raises, the message comes again
+            self._on_error(queue, delivery, exc)
+            self._fail(held, poison_queue)
+        finally:
+            self._held.pop(id(held), None)
+
+    def wait_for_work(self, queues: Sequence[str]) -> None:
+        """Wait until a message may be there."""
+        self._waiter.wait(queues, IDLE_WAIT_S)
+
+    def _fail(self, held: _Held, poison_queue: str | None) -> None:
+        try:
+            if poison_queue is None:
+                self._finish(held, POISON_RETRY_S)
+            elif held.delivery.dequeue_count < self._max_dequeue_count:
+                self._finish(held, RETRY_VISIBILITY_S)
+            else:
+                self._queues.send(poison_queue, held.delivery.body)
+                self._finish(held, None)
+        except StoreUnavailable as exc:  # its lease runs out and it comes again
+            self.broken = exc
+
+    def _finish(self, held: _Held, visibility_s: float | None) -> None:
+        """Delete the message, or make it visible again after `visibility_s`, unless somebody else has it by now."""
+        with held.lock:
+            held.done = True
+            try:
+                if visibility_s is None:
+                    self._queues.delete(held.queue, held.delivery)
+                else:
+                    self._queues.extend(held.queue, held.delivery, visibility_s=visibility_s)
+            except (EntityChanged, EntityNotFound):
+                return  # a newer delivery does the rest
+
+    def _renew(self) -> None:
+        """Renew the leases of what is held, until the instance stops and nothing is held any more."""
+        due = time.monotonic() + self._renew_every_s
+        while not self._stopping.wait(max(0.0, due - time.monotonic())) or self._held:
+            if time.monotonic() < due:
+                time.sleep(0.005)  # stopping: whatever still runs keeps its lease until it ends
+                continue
+            due = time.monotonic() + self._renew_every_s
+            for held in list(self._held.values()):
+                self._renew_one(held)
+
+    def _renew_one(self, held: _Held) -> None:
+        with held.lock:
+            if held.done:
+                return
+            try:
+                held.delivery = self._queues.extend(held.queue, held.delivery, visibility_s=self._lease_s)
+            except (EntityChanged, EntityNotFound):
+                held.done = True  # lost; recording finds that out
+            except StoreUnavailable as exc:
+                self.broken = exc
+
+
+class _Listener:
+    """Threads that share the receiving from some queues: whoever finds too little in flight fetches for all.
+
+    A thread that has just ended a message goes on with the next one; another one joins in only when nobody has taken a
+    message for SPREAD_S, and leaves again when its messages take less than that. So tasks of no work stay on one thread
+    and waste no time on handing over, and longer ones have all threads within some 30 ms.
+    """
+
+    def __init__(self, instance: Instance, queues: Sequence[str], threads: int) -> None:
+        self._instance = instance
+        self._queues = queues
+        self._size = threads
+        self._threshold = threads // 2
+        self._changed = threading.Condition()
+        self._buffer: deque[_Held] = deque()
+        self._busy = 0
+        self._taken_at = 0.0
+        self._receiving = False
+        self._watched = False
+        self._short = False
+        self._quick = False
+        self.threads = [
+            threading.Thread(target=self._work, name=f"jobkit-{queues[0]}-{n}", daemon=True) for n in range(threads)
+        ]
+
+    def start(self) -> None:
+        for thread in self.threads:
+            thread.start()
+
+    def wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        eager = False
+        while (held := self._next(eager=eager)) is not None:
+            started = time.monotonic()
+            try:
+                self._instance.process(held)
+            finally:
+                seconds = time.monotonic() - started
+                with self._changed:
+                    self._busy -= 1
+                    self._quick = seconds < QUICK_S
+                    eager = seconds >= SPREAD_S or self._busy == 0
+
+    def _next(self, *, eager: bool) -> _Held | None:
+        """Return a message to work on; None when the instance stops."""
+        while True:
+            with self._changed:
+                while not self._is_due(eager=eager):
+                    if self._instance.stopping and not self._buffer:
+                        return None
+                    self._idle()
+                    eager = False
+                if self._buffer:
+                    self._busy += 1
+                    self._taken_at = time.monotonic()
+                    self._call_a_watcher()
+                    return self._buffer.popleft()
+                self._receiving = True
+                # Long tasks are fetched one for each free thread, so that none waits here while another instance is idle.
+                wanted = max(BATCH, self._size - self._busy) if self._quick else self._size - self._busy
+            self._receive(wanted)
+            eager = True
+
+    def _is_due(self, *, eager: bool) -> bool:
+        """Whether this thread should take a message or fetch some; an eager one need not wait for the others."""
+        waited_s = time.monotonic() - self._taken_at
+        if self._buffer:
+            return eager or waited_s >= SPREAD_S
+        if self._receiving or self._instance.stopping:
+            return False
+        return waited_s >= TOP_UP_S or (self._busy <= self._threshold and (eager or waited_s >= SPREAD_S))
+
+    def _idle(self) -> None:
+        """Wait for a call; one thread at a time looks by itself whether the others are too slow."""
+        if self._watched or self._receiving:
+            self._changed.wait()
+            return
+        self._watched = True
+        try:
+            self._changed.wait(SPREAD_S if self._buffer or self._busy <= self._threshold else TOP_UP_S)
+        finally:
+            self._watched = False
+
+    def _call_a_watcher(self) -> None:
+        if not self._watched:
+            self._changed.notify()
+
+    def _receive(self, wanted: int) -> None:
+        found: list[_Held] = []
+        try:
+            if self._short and self._busy:
+                time.sleep(LINGER_S)
+            found = self._instance.receive(self._queues, wanted)
+            self._short = 0 < len(found) < min(wanted, BATCH)
+            if not found and not self._instance.stopping:
+                self._instance.wait_for_work(self._queues)
+        finally:
+            with self._changed:
+                self._receiving = False
+                self._buffer.extend(found)
+                self._call_a_watcher()
