@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Final
@@ -16,11 +17,13 @@ from jobkit.local.host import Instance
 from jobkit.runtime.clock import SystemClock
 from jobkit.runtime.documents import job_document
 from jobkit.runtime.errors import StoreUnavailable
+from jobkit.runtime.events import Action
 from jobkit.runtime.model import Chain, Status
 from jobkit.runtime.processing import Processing
 from jobkit.runtime.service import Service
 from jobkit.views.progress import stage_line
 
+from .fleet import Fleet
 from .jobargs import JobArguments, option, run_job_command
 from .output import err, out, print_json, say
 from .session import Session, open_session
@@ -35,7 +38,8 @@ TIMED_OUT: Final = 4
 INTERRUPTED: Final = 130
 
 _EXTRA = (
-    option("concurrency", int, 16, "--concurrency", min=1, max=256, help="How many tasks to work on at once."),
+    option("instances", int, 1, "--instances", min=1, max=64, help="How many processes work on it."),
+    option("concurrency", int, 16, "--concurrency", min=1, max=256, help="How many tasks each works on at once."),
     option("timeout", float | None, None, "--timeout", min=0, metavar="S", help="Stop after so many seconds."),
 )
 
@@ -61,6 +65,7 @@ class _Run:
         self._clock = SystemClock()
         self._started = time.monotonic()
         timeout = arguments.extra["timeout"]
+        self._fleet: Fleet | None = None
         self._deadline = None if timeout is None else self._started + timeout
 
     def run(self) -> int:
@@ -93,18 +98,42 @@ class _Run:
             concurrency=self._arguments.extra["concurrency"],
             on_error=lambda queue, _, exc: say(f"warning: {queue}: {type(exc).__name__}: {exc}"),
         )
+        extra = self._arguments.extra
+        fleet = self._fleet = Fleet(
+            size=extra["instances"] - 1,
+            store_path=self._session.store_path,
+            concurrency=extra["concurrency"],
+            job_id=watch.job_id,
+            observe=watch.observe,
+            lost=lambda number: self._instance_lost(watch, number),
+        )
         instance.start()
+        fleet.start()
         try:
             with _interrupts_by_sigterm(), self._display(watch) as show:
                 ended = self._wait(watch, instance, show)
             if not ended:
-                left = instance.stop(GRACE_S)
+                left = self._stop(instance)
                 say(f"time is up after {self._arguments.extra['timeout']:g} s: {self._what_is_left(watch)}")
                 return self._leave(left, TIMED_OUT)
         except KeyboardInterrupt:
             return self._interrupted(watch, instance)
-        instance.stop(GRACE_S)
+        self._stop(instance)
         return 0
+
+    def _stop(self, instance: Instance) -> int:
+        """Stop all instances; return how many threads of this process are still at work."""
+        if self._fleet is None:
+            return instance.stop(GRACE_S)
+        others = threading.Thread(target=self._fleet.stop, args=(GRACE_S,), daemon=True)
+        others.start()
+        left = instance.stop(GRACE_S)
+        others.join()
+        return left
+
+    def _instance_lost(self, watch: JobWatch, number: int) -> None:
+        watch.lost(number)
+        say(f"warning: instance {number} died; its tasks are taken over")
 
     def _wait(self, watch: JobWatch, instance: Instance, show: Callable[[], None]) -> bool:
         """Wait for the job's end; False when the time ran out first. Raises StoreUnavailable."""
@@ -125,6 +154,8 @@ class _Run:
                 polled = now
                 with contextlib.suppress(StoreUnavailable):  # `broken` tells when that lasts
                     watch.poll(self._service.repository)
+            if self._fleet is not None:
+                self._fleet.tend()
             show()
             watch.ended.wait(FRAME_S)
         watch.poll(self._service.repository)
@@ -153,7 +184,7 @@ class _Run:
         say("stopping: running tasks have 5 s to end (Ctrl-C again leaves at once)")
         left = 1
         with contextlib.suppress(KeyboardInterrupt):
-            left = instance.stop(GRACE_S)
+            left = self._stop(instance)
         say(f"interrupted: {self._what_is_left(watch)}")
         return self._leave(left, INTERRUPTED)
 
@@ -178,7 +209,12 @@ class _Run:
         seconds = time.monotonic() - self._started
         run = watch.tasks_run
         rate = f" ({run / seconds:,.0f} tasks a second)" if run else ""
-        say(f"{run:,} tasks run in {seconds:.2f} s{rate}")
+        more = [
+            (watch.counts[Action.RETRYING], "retried"),
+            (watch.counts[Action.TAKEN_OVER], "delivered again"),
+            (self._fleet.lost_count if self._fleet is not None else 0, "instances lost"),
+        ]
+        say(", ".join([f"{run:,} tasks run in {seconds:.2f} s{rate}", *(f"{n:,} {what}" for n, what in more if n)]))
         if self._arguments.json:
             print_json(job_document(chain))
             return

@@ -1,4 +1,4 @@
-"""Follows one job while it runs: by the events of this process's instance and by the rows, for what others do."""
+"""Follows one job while it runs: by the events of this run's instances and by the rows, for what others do."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _ENDS = {Action.COMPLETED: 0, Action.FAILED: 1}
 
 @dataclass(slots=True)
 class _Seen:
-    """What this process saw of a stage: ended tasks by shard (completed, failed), and what is in flight."""
+    """What was told of a stage: ended tasks by shard (completed, failed), and what is in flight by instance."""
 
     ended: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
-    in_flight: int = 0
+    in_flight: Counter[int] = field(default_factory=Counter[int])
     retries: int = 0
     total: int | None = None
 
@@ -31,7 +31,7 @@ class JobWatch:
 
     def __init__(self, job_id: str) -> None:
         """Follow this job; events of others are only counted."""
-        self._job_id = job_id
+        self.job_id = job_id
         self._lock = threading.Lock()
         self._seen: dict[int, _Seen] = {}
         self._marked: dict[int, dict[int, Summary]] = {}
@@ -40,34 +40,40 @@ class JobWatch:
         self.ended = threading.Event()
         self.changed = threading.Event()
 
-    def observe(self, event: Event) -> None:
-        """Take in an event of this process's instance."""
-        if event.job_id != self._job_id:
+    def observe(self, event: Event, instance: int = 1) -> None:
+        """Take in an event of an instance."""
+        if event.job_id != self.job_id:
             return
         with self._lock:
             self.counts[event.action] += 1
             if event.stage is not None:
-                self._observe_stage(event, self._seen.setdefault(event.stage, _Seen()))
+                self._observe_stage(event, self._seen.setdefault(event.stage, _Seen()), instance)
         if event.action is Action.ENDED:
             self.ended.set()
         if event.index is None or event.action is Action.CLOSED:
             self.changed.set()
 
-    def _observe_stage(self, event: Event, seen: _Seen) -> None:
+    def _observe_stage(self, event: Event, seen: _Seen, instance: int) -> None:
         if event.action is Action.SEALED:
             seen.total = event.count
         elif event.action is Action.CLAIMED:
-            seen.in_flight += 1
+            seen.in_flight[instance] += 1
         elif event.action is Action.RETRYING:
-            seen.in_flight -= 1
+            seen.in_flight[instance] -= 1
             seen.retries += 1
         elif event.action in _ENDS and event.index is not None:
-            seen.in_flight = max(0, seen.in_flight - 1)
+            seen.in_flight[instance] = max(0, seen.in_flight[instance] - 1)
             seen.ended.setdefault(event.index // SHARD, [0, 0])[_ENDS[event.action]] += 1
+
+    def lost(self, instance: int) -> None:
+        """Forget what an instance had in flight: it has died."""
+        with self._lock:
+            for seen in self._seen.values():
+                del seen.in_flight[instance]
 
     def poll(self, repository: Repository) -> Chain:
         """Read the rows: the stages, and the shards that have ended wherever. Raises UnknownJob."""
-        chain = repository.get_chain(self._job_id)
+        chain = repository.get_chain(self.job_id)
         marked = {
             stage.number: repository.marked_shards(stage)
             for stage in chain.stages
@@ -82,7 +88,7 @@ class JobWatch:
 
     @property
     def tasks_run(self) -> int:
-        """How many tasks this process has run to their end."""
+        """How many tasks the instances of this run have run to their end."""
         return self.counts[Action.COMPLETED] + self.counts[Action.FAILED]
 
     def stages(self, now: datetime) -> list[StageProgress]:
@@ -116,7 +122,7 @@ class JobWatch:
             total=total,
             completed=completed,
             failed=failed,
-            in_flight=seen.in_flight,
+            in_flight=seen.in_flight.total(),
             retries=seen.retries,
             seconds=None if stage.started_at is None else max(0.0, (end - stage.started_at).total_seconds()),
             last_task=stage.last_index,

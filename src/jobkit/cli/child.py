@@ -1,0 +1,74 @@
+"""A further instance of `jobkit run` in a process of its own: `python -m jobkit.cli.child STORE CONCURRENCY JOB`.
+
+It tells the events of the job on stdout, a line for each tenth of a second. A line on stdin, the grace in seconds, ends
+it; the end of stdin alone means that its parent is dead, and ends it at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import Final
+
+from jobkit.local.host import Instance
+from jobkit.runtime.events import Event
+from jobkit.runtime.loader import load
+from jobkit.runtime.processing import Processing
+
+from .fleet import write_events
+from .output import say
+from .session import here, open_session
+
+TELL_EVERY_S: Final = 0.1
+
+
+def main() -> None:
+    """Work until told to stop."""
+    path, concurrency, job_id = sys.argv[1:]
+    lock = threading.Lock()
+    events: list[Event] = []
+
+    def observe(event: Event) -> None:
+        if event.job_id == job_id:
+            with lock:
+                events.append(event)
+
+    def tell() -> None:
+        with lock:
+            told, events[:] = list(events), []
+        if told:
+            sys.stdout.write(write_events(told))
+            sys.stdout.flush()
+
+    grace: list[str] = []
+    stopped = threading.Event()
+
+    def listen() -> None:
+        grace.append(sys.stdin.readline())
+        stopped.set()
+
+    threading.Thread(target=listen, daemon=True).start()
+    project = here()
+    with open_session(f"local:{path}", project=project, loaded=load(project)) as session:
+        instance = Instance(
+            session.store.queues,
+            Processing(session.service(observe)).handle,
+            waiter=session.store,
+            concurrency=int(concurrency),
+            on_error=lambda queue, _, exc: say(f"warning: {queue}: {type(exc).__name__}: {exc}"),
+        )
+        instance.start()
+        try:
+            while not stopped.wait(TELL_EVERY_S):
+                tell()
+            left = instance.stop(float(grace[0] or 0))
+            tell()
+        except BrokenPipeError:
+            left = 1  # nobody listens any more
+    if left:
+        os._exit(0)  # tasks still run in threads that can't be stopped; their messages are free again
+
+
+if __name__ == "__main__":
+    main()
