@@ -52,3 +52,29 @@ def chain_controller(stages: int, tasks: int) -> type[BaseController[Params]]:
     import types
 
     return types.new_class("Chain", (BaseController[Params],), {}, lambda namespace: namespace.update(members))
+
+
+class TwoStages(BaseController[NoopParams]):
+    """Two stages of n tasks, the second fed by the first, and a sum: what `peers.py` compares."""
+
+    job_type = "two_stages"
+
+    @stage("first")
+    def first(self, task: TaskContext[NoopParams, int]) -> int:
+        return task.params
+
+    @first.fan_out
+    def numbers(self, job: JobContext[NoopParams]) -> Iterator[int]:
+        yield from range(job.params.n)
+
+    @stage("second")
+    def second(self, task: TaskContext[NoopParams, int]) -> int:
+        return task.params
+
+    @second.fan_out
+    def results(self, job: JobContext[NoopParams]) -> Iterator[int]:
+        for result in job.results(self.first):
+            yield result.value
+
+    def aggregate(self, job: JobContext[NoopParams]) -> int:
+        return sum(result.value for result in job.results(self.second))
