@@ -4,7 +4,9 @@ from __future__ import annotations
 
 
 def duration_text(seconds: float) -> str:
-    """Write a duration: `0.02 s`, `12.3 s`, `4 min 05 s`, `2 h 03 min`."""
+    """Write a duration: `20 ms`, `1.50 s`, `12.3 s`, `4 min 05 s`, `2 h 03 min`."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
         return f"{seconds:.2f} s"
     if seconds < 60:

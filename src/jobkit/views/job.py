@@ -64,22 +64,23 @@ def result_view(job: JobRecord, *, whole: bool = False) -> RenderableType:
 
 def _verdict(chain: Chain, counts: Mapping[int, Summary]) -> Text:
     job = chain.job
-    text = Text(f"{job.job_type} ", style="bold")
+    text = Text()
+    text.append(f"{job.job_type} ", style="bold")
     text.append(job.status.value, style=f"bold {_STYLES[job.status]}")
     stage = chain.find_stage(job.stage) if job.stage is not None else None
     if job.status.ended:
-        text.append(f" in {duration_text((job.updated_at - job.created_at).total_seconds())}", style="default")
+        text.append(f" in {duration_text((job.updated_at - job.created_at).total_seconds())}")
     elif stage is None:
-        text.append(": its stages have ended, the result is being aggregated", style="default")
+        text.append(": its stages have ended, the result is being aggregated")
     elif stage.task_count is None:
-        text.append(f": stage {stage.number} {stage.name} is {stage.state.value}", style="default")
+        text.append(f": stage {stage.number} {stage.name} is {stage.state.value}")
     else:
         summary = counts.get(stage.number, stage.summary)
         done = f"{summary.ended:,} of {stage.task_count:,} done"
         failed = f", {summary.failed:,} failed" if summary.failed else ""
-        text.append(f" stage {stage.number} {stage.name}: {done}{failed}", style="default")
+        text.append(f" stage {stage.number} {stage.name}: {done}{failed}")
     if job.error is not None:
-        text.append(f": {job.error.message}", style="default")
+        text.append(f": {job.error.message}")
     return text
 
 
