@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from typing import Final
 
@@ -17,7 +18,7 @@ from jobkit.local.host import Instance
 from jobkit.runtime.clock import SystemClock
 from jobkit.runtime.documents import job_document
 from jobkit.runtime.errors import StoreUnavailable
-from jobkit.runtime.events import Action
+from jobkit.runtime.events import Action, Event
 from jobkit.runtime.model import Chain, Status
 from jobkit.runtime.processing import Processing
 from jobkit.runtime.service import Service
@@ -35,6 +36,10 @@ GRACE_S: Final = 5.0
 BROKEN_S: Final = 10.0
 REPORT_S: Final = 30.0
 TIMED_OUT: Final = 4
+MOST_TOLD: Final = 10
+TOLD: Final = frozenset(
+    {Action.FAILED, Action.RETRYING, Action.TAKEN_OVER, Action.POISONED, Action.REFUSED, Action.HOOK_FAILED}
+)
 INTERRUPTED: Final = 130
 
 _EXTRA = (
@@ -73,7 +78,14 @@ class _Run:
         submitted = self._arguments.submit(self._session.service(lambda _: None))
         chain = submitted.chain
         watch = JobWatch(chain.job.job_id)
-        self._service: Service = self._session.service(watch.observe)
+        log = _EventLog()
+
+        def observe(event: Event, instance: int = 1) -> None:
+            watch.observe(event, instance)
+            log.observe(event, instance)
+
+        self._observe = observe
+        self._service: Service = self._session.service(observe)
         verb = "created" if submitted.created else "already there" if chain.job.status.ended else "goes on"
         say(f"job {chain.job.job_id} {verb}")
         if not chain.job.status.ended:
@@ -104,7 +116,7 @@ class _Run:
             store_path=self._session.store_path,
             concurrency=extra["concurrency"],
             job_id=watch.job_id,
-            observe=watch.observe,
+            observe=self._observe,
             lost=lambda number: self._instance_lost(watch, number),
         )
         instance.start()
@@ -224,6 +236,28 @@ class _Run:
         console.print(job_view(chain, whole=not console.is_terminal))
         store = "" if self._arguments.store == "local" else f" --store {self._arguments.store}"
         console.print(f"\nLook again: jobkit inspect job {chain.job.job_id[:12]}{store}")
+
+
+class _EventLog:
+    """Says on stderr what went wrong, with instance, job, stage and task; of each kind the first ones only."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._told: Counter[Action] = Counter()
+
+    def observe(self, event: Event, instance: int) -> None:
+        if event.action not in TOLD:
+            return
+        with self._lock:
+            self._told[event.action] += 1
+            told = self._told[event.action]
+        if told <= MOST_TOLD:
+            where = f"instance {instance} job {event.job_id[:12]}"
+            where += f" stage {event.stage}" if event.stage is not None else ""
+            where += f" task {event.index}" if event.index is not None else ""
+            say(f"{where}: {event.action.value}{f' ({event.text:.300})' if event.text else ''}")
+        elif told == MOST_TOLD + 1:
+            say(f"more tasks {event.action.value}; they are counted at the end")
 
 
 class _Lines:
