@@ -34,9 +34,13 @@ def test_the_example_project_runs_whole_and_its_second_stage_alone(tmp_path):
 def test_every_command_has_an_example_in_its_help_and_a_place_in_the_docs():
     cli = (ROOT / "docs/cli.md").read_text("utf-8")
     commands = {command.callback.__name__.replace("_", " "): command.callback for command in app.registered_commands}
-    commands |= {command.callback.__name__.replace("_", " "): command.callback for command in inspect_app.registered_commands}
+    commands |= {
+        command.callback.__name__.replace("_", " "): command.callback for command in inspect_app.registered_commands
+    }
 
-    without_example = [name for name, callback in commands.items() if "For example: jobkit " not in (callback.__doc__ or "")]
+    without_example = [
+        name for name, callback in commands.items() if "For example: jobkit " not in (callback.__doc__ or "")
+    ]
     without_place = [name for name in commands if f"## jobkit {name}" not in cli]
 
     assert (without_example, without_place) == ([], [])

@@ -9,7 +9,7 @@ import typer
 from jobkit.runtime.controller import BaseController
 
 from .options import param_options
-from .output import out, print_json
+from .output import print_json, show
 from .session import here, load_controllers
 
 
@@ -40,7 +40,7 @@ def main(*, json: bool) -> None:
             )
             for controller in loaded.registry
         ]
-        out().print(controllers_view(rows))
+        show(controllers_view(rows))
     if loaded.problems:
         raise typer.Exit(1)
 

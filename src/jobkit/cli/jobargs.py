@@ -8,16 +8,23 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, cast
 
 import typer
+from pydantic import BaseModel
+from rich.markup import escape
 
-from jobkit.runtime.errors import InvalidParams, InvalidSource
+from jobkit.runtime.controller import BaseController
+from jobkit.runtime.errors import InvalidParams, InvalidSource, did_you_mean
 from jobkit.runtime.loader import Loaded, Project
 from jobkit.runtime.repository import Repository
 from jobkit.runtime.service import Service, Submitted
 
+from .options import command_for, example_of, param_options
+from .output import say, write_out
 from .session import here, load_controllers
+
+_JSON_WORDS: Final = {list: "an array", str: "a text", bool: "a truth value", type(None): "null"}
 
 
 def option(name: str, annotation: Any, default: Any, *flags: str, **settings: Any) -> inspect.Parameter:
@@ -50,9 +57,11 @@ OWN_OPTIONS = (
         metavar="JOB|FILE|-",
         help="Where that stage reads earlier results: a job, or a JSON array of results.",
     ),
-    option("again", bool, False, "--again", help="Run afresh, although this job has been run."),
+    option("again", bool, False, "--again", metavar="", help="Run afresh, although this job has been run."),
     option("store", str, "local", "--store", metavar="local[:PATH]", help="Where jobs are kept."),
-    option("json", bool, False, "--json", help="Print one JSON document on stdout, and nothing else there."),
+    option(
+        "json", bool, False, "--json", metavar="", help="Print one JSON document on stdout, and nothing else there."
+    ),
 )
 
 
@@ -88,10 +97,12 @@ class JobArguments:
     def _source(self, repository: Repository) -> tuple[str | None, Any]:
         if self.source is None:
             return None, None
-        if self.source == "-" or Path(self.source).is_file():
+        if self.source == "-" or _is_there(self.source):
             name = "standard input" if self.source == "-" else self.source
             try:
                 return None, json.loads(_read(self.source))
+            except OSError as exc:
+                raise InvalidSource(source=name, reason=exc.strerror or str(exc)) from exc
             except ValueError as exc:
                 raise InvalidSource(source=name, reason=f"it is not JSON: {exc}") from exc
         if "/" in self.source or "." in self.source:
@@ -118,15 +129,19 @@ def run_job_command(
     project = here()
     loaded = load_controllers(project)
     if not arguments or arguments[0].startswith("-"):
-        wanted_help = bool(arguments) and arguments[0] in ("-h", "--help")
-        _say_usage(command, loaded, to_stdout=wanted_help)
-        raise typer.Exit(0 if wanted_help else 2)
+        if arguments and arguments[0] in ("-h", "--help"):
+            write_out(_usage(command, loaded))
+            raise typer.Exit
+        say((f"The job type comes before {arguments[0]}.\n" if arguments else "") + _usage(command, loaded).rstrip())
+        raise typer.Exit(2)
     job_type, rest = arguments[0], list(arguments[1:])
     controller = loaded.registry.get(job_type)
 
     def with_values(given: dict[str, Any], values: dict[str, Any]) -> None:
         own = {parameter.name: values[parameter.name] for parameter in OWN_OPTIONS}
-        from_file = _read_params(job_type, own["params"])
+        if own["params"] == "-" and own["source"] == "-":
+            raise InvalidSource(source="standard input", reason="--params has it: give one of them as a file")
+        from_file = _read_params(controller, own["params"])
         body(
             JobArguments(
                 command=command,
@@ -144,17 +159,18 @@ def run_job_command(
             )
         )
 
-    from .options import command_for
-
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    settings = {"help_option_names": ["-h", "--help"]}
-    app.command(context_settings=settings)(command_for(controller, [*OWN_OPTIONS, *extra_options], with_values))
+    app.command(
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog=escape(f"For example: {example_of(command, controller)}"),
+    )(command_for(controller, [*OWN_OPTIONS, *extra_options], with_values))
     app(rest, prog_name=f"jobkit {command} {job_type}")
 
 
-def _read_params(job_type: str, source: str | None) -> dict[str, Any]:
+def _read_params(controller: type[BaseController[Any]], source: str | None) -> dict[str, Any]:
     if source is None:
         return {}
+    job_type = controller.job_type
     name = "standard input" if source == "-" else source
     try:
         found: Any = json.loads(_read(source))
@@ -163,19 +179,36 @@ def _read_params(job_type: str, source: str | None) -> dict[str, Any]:
     except ValueError as exc:
         raise InvalidParams(job_type=job_type, problems=[f"--params {name} is not JSON: {exc}"]) from exc
     if not isinstance(found, dict):
-        problem = f"--params {name} must hold a JSON object, not {type(found).__name__}"
+        problem = f"--params {name} must hold a JSON object, and holds {_JSON_WORDS.get(type(found), 'a number')}"  # pyright: ignore[reportUnknownArgumentType] - JSON
         raise InvalidParams(job_type=job_type, problems=[problem])
-    return found  # pyright: ignore[reportUnknownVariableType] - JSON
+    params = cast("dict[str, Any]", found)
+    if problems := _unknown_names(controller, params):
+        raise InvalidParams(job_type=job_type, problems=problems)
+    return params
+
+
+def _unknown_names(controller: type[BaseController[Any]], params: dict[str, Any]) -> list[str]:
+    model = controller.params_type
+    if not (isinstance(model, type) and issubclass(model, BaseModel)) or model.model_config.get("extra") != "forbid":
+        return []
+    known = {option.key for option in param_options(controller)} | set(model.model_fields)
+    return [f"{name}: there is no such parameter.{did_you_mean(name, known)}" for name in params if name not in known]
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:
+        return False  # too long for a name, say
 
 
 def _read(source: str) -> str:
     return sys.stdin.read() if source == "-" else Path(source).read_text("utf-8")
 
 
-def _say_usage(command: str, loaded: Loaded, *, to_stdout: bool) -> None:
-    out = sys.stdout if to_stdout else sys.stderr
+def _usage(command: str, loaded: Loaded) -> str:
     types = [controller.job_type for controller in loaded.registry]
-    out.write(
+    return (
         f"Usage: jobkit {command} JOB_TYPE [OPTIONS]\n\n"
         f"Job types: {', '.join(types)}\n"
         f"Options of one: jobkit {command} {types[0]} --help\n"

@@ -14,16 +14,18 @@ _FORWARD: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": 
 
 app = typer.Typer(
     name="jobkit",
-    help="Staged, parallel jobs on Azure Functions, and on this machine.",
+    help="Staged, parallel jobs on Azure Functions, and on this machine. For example: jobkit run hello_worlds --n 5.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-inspect_app = typer.Typer(help="Show what is in a store.", no_args_is_help=True)
+inspect_app = typer.Typer(help="Show what is in a store. For example: jobkit inspect job 3f9c.", no_args_is_help=True)
 app.add_typer(inspect_app, name="inspect")
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
+Json = Annotated[
+    bool, typer.Option("--json", metavar="", help="Print one JSON document on stdout, and nothing else there.")
+]
 StoreOption = Annotated[
     str, typer.Option("--store", metavar="local[:PATH]", help="Where jobs are kept.", show_default=True)
 ]
@@ -38,15 +40,12 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def start(
     *,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", metavar="", help="Show the traceback of an error.")] = False,
     version: Annotated[  # noqa: ARG001 - its callback does the work
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", metavar="", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Staged, parallel jobs on Azure Functions, and on this machine.
-
-    Try it: jobkit run hello_worlds --n 5
-    """
+    """Keep what holds for all commands."""
     if debug:
         os.environ["JOBKIT_DEBUG"] = "1"
 
@@ -70,7 +69,9 @@ def submit(context: typer.Context) -> None:
 @app.command()
 def worker(
     *,
-    concurrency: Annotated[int, typer.Option(min=1, max=256, help="How many tasks to work on at once.")] = 16,
+    concurrency: Annotated[
+        int, typer.Option(metavar="N", min=1, max=256, help="How many tasks to work on at once.")
+    ] = 16,
     store: StoreOption = "local",
 ) -> None:
     """Work on a store's queues until Ctrl-C. For example: jobkit worker --concurrency 8."""
@@ -102,17 +103,21 @@ def inspect_job(
 
 def main() -> NoReturn:
     """Run the command line and exit with its code (DESIGN section 6)."""
+    for name in ("stdout", "stderr"):  # None where the shell has closed it
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - as long as the process lives
     try:
         app(prog_name="jobkit")
-    except BrokenPipeError:
-        # Whoever read our output has gone; Python must not try to flush it once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except Exception as exc:
         from jobkit.runtime.errors import JobkitError  # only where it is needed: pydantic comes with it
 
-        if not isinstance(exc, JobkitError) or os.environ.get("JOBKIT_DEBUG"):
-            raise
-        sys.stderr.write(f"error: {exc}\n")
+        if not isinstance(exc, JobkitError):
+            raise  # our own mistake
+        if os.environ.get("JOBKIT_DEBUG"):
+            import traceback
+
+            traceback.print_exc()
+        else:
+            sys.stderr.write(f"error: {exc}\n")
         sys.exit(exc.exit_code)
     sys.exit(0)

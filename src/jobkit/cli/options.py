@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import inspect
 import json
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin, is_typeddict
 
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
+from pydantic_core import PydanticUndefined, to_jsonable_python
+from rich.markup import escape
 
 from jobkit.runtime.controller import BaseController
 from jobkit.runtime.errors import InvalidParams
@@ -46,13 +48,18 @@ class ParamOption:
     flags: tuple[str, ...]
     form: _Form
     metavar: str
-    default: str
+    #: The default as text; None for a field that must be given.
+    default: str | None
     help: str
+    #: What the texts of an enum or a Literal stand for: pydantic does not take "2" for 2 there.
+    choices: Mapping[str, Any]
 
     def read(self, job_type: str, given: Any) -> Any:
         """Turn what the command line gave into a value for pydantic. Raises InvalidParams for broken JSON."""
+        if self.form is _Form.LIST:
+            return [self.choices.get(text, text) for text in given]
         if self.form is not _Form.JSON:
-            return given
+            return self.choices.get(given, given)
         try:
             return json.loads(given)
         except ValueError as exc:
@@ -67,7 +74,12 @@ def param_options(controller: type[BaseController[Any]]) -> list[ParamOption]:
     model = controller.params_type
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         return []
-    return [_option(name, info) for name, info in model.model_fields.items()]
+    taken = {f"--{name}" for name in RESERVED}
+    options: list[ParamOption] = []
+    for name, info in model.model_fields.items():
+        options.append(_option(name, info, taken))
+        taken.update(flag for flags in options[-1].flags for flag in flags.split("/"))
+    return options
 
 
 def command_for(
@@ -91,41 +103,72 @@ def command_for(
         body(given, {name: value for name, value in values.items() if name not in names})
 
     parameters = [_parameter(name, option) for name, option in names.items()]
-    command.__doc__ = inspect.cleandoc(controller.__doc__ or controller.job_type)
+    command.__doc__ = escape(inspect.cleandoc(controller.__doc__ or controller.job_type))
     command.__signature__ = inspect.Signature([*parameters, *own])  # type: ignore[attr-defined] # typer reads it
     command.__annotations__ = {p.name: p.annotation for p in (*parameters, *own)}
     return command
 
 
+def example_of(command: str, controller: type[BaseController[Any]]) -> str:
+    """Return a command line of a job: with the parameters that must be given, else with the first that takes a text."""
+    options = param_options(controller)
+    shown = [option for option in options if option.default is None]
+    if not shown:
+        shown = [option for option in options if option.form is _Form.SCALAR and option.default not in ("none", '""')][
+            :1
+        ]
+    words = [f"{option.flags[0]} {option.default or option.metavar}" for option in shown]
+    return " ".join(["jobkit", command, controller.job_type, *words])
+
+
 def _parameter(name: str, option: ParamOption) -> inspect.Parameter:
     annotation: Any = {_Form.FLAG: bool | None, _Form.LIST: list[str] | None}.get(option.form, str | None)
+    default = "[required]" if option.default is None else f"[default: {option.default}]"
     info = typer.Option(
         *option.flags,
-        help=option.help,
-        metavar=None if option.form is _Form.FLAG else option.metavar,
-        show_default=option.default,
+        help=escape(f"{option.help} {default}".strip()),  # a user's brackets are no markup
+        metavar=option.metavar,
+        show_default=False,
         rich_help_panel="Parameters",
     )
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[annotation, info])
 
 
-def _option(name: str, info: FieldInfo) -> ParamOption:
+def _option(name: str, info: FieldInfo, taken: set[str]) -> ParamOption:
     form, metavar = _form_of(info.annotation)
-    base = f"param-{name}" if name in RESERVED else name
-    flags = [f"--{base.replace('_', '-')}"]
-    if "_" in base:
-        flags.append(f"--{base}")
-    if form is _Form.FLAG:
-        flags = [f"{flag}/--no-{flag[2:]}" for flag in flags]
+    base = name.strip("_") or name  # `class_`, `json_`: named so only because Python or pydantic needs the plain name
+    while not taken.isdisjoint(flag for flags in _flags_of(base, form) for flag in flags.split("/")):
+        base = f"param-{base}"
     alias = info.validation_alias if isinstance(info.validation_alias, str) else info.alias
+    bounds = ", ".join(_bounds_of(info))
     return ParamOption(
         key=alias or name,
-        flags=tuple(flags),
+        flags=_flags_of(base, form),
         form=form,
         metavar=metavar,
         default=_default_of(info),
-        help=" ".join([info.description or "", *(f"({bound})" for bound in _bounds_of(info))]).strip(),
+        help=" ".join(part for part in (info.description, f"({bounds})" if bounds else None) if part),
+        choices={str(value): value for value in sorted(_choices_of(info.annotation), key=_is_text)},
     )
+
+
+def _flags_of(base: str, form: _Form) -> tuple[str, ...]:
+    flags = dict.fromkeys((f"--{base.replace('_', '-')}", f"--{base}"))
+    return tuple(f"{flag}/--no-{flag[2:]}" if form is _Form.FLAG else flag for flag in flags)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _choices_of(annotation: Any) -> list[Any]:
+    """Return the values of an enum or a Literal, which may be within a list or optional; of any other type nothing."""
+    if get_origin(annotation) is Literal:
+        return list(get_args(annotation))
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return [member.value for member in annotation]
+    arguments = [part for part in get_args(annotation) if part not in (type(None), ...)]
+    return _choices_of(arguments[0]) if len(arguments) == 1 or get_origin(annotation) is Annotated else []
 
 
 def _form_of(annotation: Any) -> tuple[_Form, str]:
@@ -147,23 +190,29 @@ def _form_of(annotation: Any) -> tuple[_Form, str]:
     if origin in (list, tuple, set, frozenset) and arguments:
         inner, word = _form_of(arguments[0])
         same = len(arguments) == 1 or arguments[1:] == (...,)
-        return (_Form.LIST, word) if inner is _Form.SCALAR and same else (_Form.JSON, "JSON")
-    if origin is not None or annotation in (dict, list, Any) or _is_model(annotation):
+        return (_Form.LIST, f"{word}...") if inner is _Form.SCALAR and same else (_Form.JSON, "JSON")
+    if origin is not None or annotation in (dict, list, Any) or _is_structure(annotation):
         return _Form.JSON, "JSON"
     return _Form.SCALAR, str(getattr(cast("object", annotation), "__name__", "value")).upper()
 
 
-def _is_model(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+def _is_structure(annotation: Any) -> bool:
+    is_class = isinstance(annotation, type)
+    return is_class and (
+        issubclass(annotation, BaseModel) or dataclasses.is_dataclass(annotation) or is_typeddict(annotation)
+    )
 
 
-def _default_of(info: FieldInfo) -> str:
+def _default_of(info: FieldInfo) -> str | None:
+    """Write a default as it can be given; None when there is none."""
     if info.is_required():
-        return "required"
+        return None
     if info.default_factory is not None or info.default is PydanticUndefined:
         return "computed"
-    default = info.default.value if isinstance(info.default, enum.Enum) else info.default
-    return f"{'none' if default is None else default}"
+    default = to_jsonable_python(info.default, fallback=str)
+    if default is None:
+        return "none"
+    return default if isinstance(default, str) and default else json.dumps(default, ensure_ascii=False)
 
 
 def _bounds_of(info: FieldInfo) -> list[str]:

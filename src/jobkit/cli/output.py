@@ -1,19 +1,19 @@
-"""The two consoles: what was asked for on stdout, everything else on stderr."""
+"""The two streams: what was asked for on stdout, everything else, foreign output included, on stderr."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
+from collections.abc import Generator
 from typing import Any, Final
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+
+from jobkit.runtime.errors import JobkitError
 
 PIPE_WIDTH: Final = 10_000  # nothing is cut or folded where no terminal sets a width
-
-
-def out() -> Console:
-    """Return the console for what was asked for."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH, soft_wrap=False)
 
 
 def err() -> Console:
@@ -21,12 +21,55 @@ def err() -> Console:
     return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else PIPE_WIDTH)
 
 
+def is_piped() -> bool:
+    """Whether stdout is no terminal: then nothing is left out."""
+    return not sys.stdout.isatty()
+
+
+def show(renderable: RenderableType) -> None:
+    """Print what was asked for on stdout. Raises JobkitError when it can't be written."""
+    console = Console(highlight=False, width=PIPE_WIDTH if is_piped() else None, soft_wrap=False)
+    with console.capture() as captured:
+        console.print(renderable)
+    write_out("\n".join(line.rstrip(" ") for line in captured.get().split("\n")))
+
+
 def print_json(document: Any) -> None:
-    """Print one JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    """Print one JSON document on stdout. Raises JobkitError when it can't be written."""
+    write_out(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+
+
+def write_out(text: str) -> None:
+    """Write to stdout; that its reader has gone is no failure. Raises JobkitError when it can't be written."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as exc:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes what is left at exit
+        if not isinstance(exc, BrokenPipeError):
+            raise JobkitError(f"can't write to standard output: {exc.strerror}") from exc
 
 
 def say(text: str) -> None:
-    """Tell something on stderr."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    """Tell something on stderr; a job does not end because nobody listens."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def foreign_output_on_stderr() -> Generator[None]:
+    """Send what users' code prints, and the programs that it starts, to stderr: stdout has what was asked for."""
+    sys.stdout.flush()
+    try:
+        kept = os.dup(1)
+    except OSError:  # closed
+        yield
+        return
+    os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)

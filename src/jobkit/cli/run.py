@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -26,7 +27,7 @@ from jobkit.views.progress import stage_line
 
 from .fleet import Fleet
 from .jobargs import JobArguments, option, run_job_command
-from .output import err, out, print_json, say
+from .output import err, foreign_output_on_stderr, is_piped, print_json, say, show, write_out
 from .session import Session, open_session
 from .watch import JobWatch
 
@@ -43,8 +44,17 @@ TOLD: Final = frozenset(
 INTERRUPTED: Final = 130
 
 _EXTRA = (
-    option("instances", int, 1, "--instances", min=1, max=64, help="How many processes work on it."),
-    option("concurrency", int, 16, "--concurrency", min=1, max=256, help="How many tasks each works on at once."),
+    option("instances", int, 1, "--instances", metavar="N", min=1, max=64, help="How many processes work on it."),
+    option(
+        "concurrency",
+        int,
+        16,
+        "--concurrency",
+        metavar="N",
+        min=1,
+        max=256,
+        help="How many tasks each works on at once.",
+    ),
     option("timeout", float | None, None, "--timeout", min=0, metavar="S", help="Stop after so many seconds."),
 )
 
@@ -70,6 +80,8 @@ class _Run:
         self._clock = SystemClock()
         self._started = time.monotonic()
         timeout = arguments.extra["timeout"]
+        self._took_s = 0.0
+        self._left = 0
         self._fleet: Fleet | None = None
         self._deadline = None if timeout is None else self._started + timeout
 
@@ -91,14 +103,15 @@ class _Run:
         if not chain.job.status.ended:
             chain = watch.poll(self._service.repository)
         if not chain.job.status.ended:
-            code = self._work(watch)
+            with foreign_output_on_stderr():
+                code = self._work(watch)
             if code:
                 return code
             chain = watch.poll(self._service.repository)
         else:
             chain = self._service.repository.get_chain(chain.job.job_id)
         self._show(chain, watch)
-        return 0 if chain.job.status is Status.COMPLETED else 1
+        return self._leave(self._left, 0 if chain.job.status is Status.COMPLETED else 1)
 
     def _work(self, watch: JobWatch) -> int:
         """Work until the job has ended; return 0 then, or the exit code of what came in between."""
@@ -124,17 +137,18 @@ class _Run:
         try:
             with _interrupts_by_sigterm(), self._display(watch) as show:
                 ended = self._wait(watch, instance, show)
+            self._took_s = time.monotonic() - self._started
             if not ended:
                 left = self._stop(instance)
                 say(f"time is up after {self._arguments.extra['timeout']:g} s: {self._what_is_left(watch)}")
                 return self._leave(left, TIMED_OUT)
         except KeyboardInterrupt:
             return self._interrupted(watch, instance)
-        self._stop(instance)
+        self._left = self._stop(instance)
         return 0
 
     def _stop(self, instance: Instance) -> int:
-        """Stop all instances; return how many threads of this process are still at work."""
+        """Stop all instances; return how many messages this process is still at work on."""
         if self._fleet is None:
             return instance.stop(GRACE_S)
         others = threading.Thread(target=self._fleet.stop, args=(GRACE_S,), daemon=True)
@@ -177,7 +191,7 @@ class _Run:
     @contextlib.contextmanager
     def _display(self, watch: JobWatch) -> Generator[Callable[[], None]]:
         """Give a function that shows the progress: bars on a terminal, lines elsewhere."""
-        if not sys.stderr.isatty():
+        if not sys.stderr.isatty() or err().is_dumb_terminal:
             lines = _Lines(watch, self._clock)
             yield lines.show
             return
@@ -207,7 +221,7 @@ class _Run:
         else:
             open_stages = [s for s in watch.stages(self._clock.now()) if not s.status.ended]
             left = stage_line(open_stages[0]) if open_stages else "the result is still to be aggregated"
-        return f"{left}. Nothing is lost. Go on with:\n  {self._arguments.go_on_command()}"
+        return f"{left}\nNothing is lost. Go on with:\n  {self._arguments.go_on_command()}"
 
     def _leave(self, left: int, code: int) -> int:
         if left:  # tasks still run in threads that can't be stopped: leave without waiting for them
@@ -218,24 +232,23 @@ class _Run:
         return code
 
     def _show(self, chain: Chain, watch: JobWatch) -> None:
-        seconds = time.monotonic() - self._started
         run = watch.tasks_run
-        rate = f" ({run / seconds:,.0f} tasks a second)" if run else ""
+        rate = f" ({run / self._took_s:,.0f} a second)" if run > 1 else ""
         more = [
             (watch.counts[Action.RETRYING], "retried"),
             (watch.counts[Action.TAKEN_OVER], "delivered again"),
             (self._fleet.lost_count if self._fleet is not None else 0, "instances lost"),
         ]
-        say(", ".join([f"{run:,} tasks run in {seconds:.2f} s{rate}", *(f"{n:,} {what}" for n, what in more if n)]))
+        tasks = f"{run:,} {'task' if run == 1 else 'tasks'} run in {self._took_s:.2f} s{rate}"
+        say(", ".join([tasks, *(f"{n:,} {what}" for n, what in more if n)]))
         if self._arguments.json:
             print_json(job_document(chain))
             return
         from jobkit.views.job import job_view
 
-        console = out()
-        console.print(job_view(chain, whole=not console.is_terminal))
-        store = "" if self._arguments.store == "local" else f" --store {self._arguments.store}"
-        console.print(f"\nLook again: jobkit inspect job {chain.job.job_id[:12]}{store}")
+        show(job_view(chain, whole=is_piped()))
+        store = "" if self._arguments.store == "local" else f" --store {shlex.quote(self._arguments.store)}"
+        write_out(f"\nLook again: jobkit inspect job {chain.job.job_id[:12]}{store}\n")
 
 
 class _EventLog:

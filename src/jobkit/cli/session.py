@@ -19,6 +19,8 @@ from jobkit.runtime.events import Observer
 from jobkit.runtime.loader import Loaded, Problem, Project, find_project, load
 from jobkit.runtime.service import Service
 
+from .output import foreign_output_on_stderr
+
 _HUB: Final = re.compile(r"[a-z][a-z0-9]{2,30}")
 LOCAL_FILE: Final = Path(".jobkit") / "local.db"
 
@@ -51,7 +53,8 @@ def here() -> Project | None:
 
 def load_controllers(project: Project | None) -> Loaded:
     """Import the project's controllers; warn on stderr about what could not be imported."""
-    loaded = load(project)
+    with foreign_output_on_stderr():
+        loaded = load(project)
     for problem in loaded.problems:
         warn_of(problem)
     return loaded

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import shlex
 from collections.abc import Sequence
 
 from jobkit.runtime.documents import job_document
 
 from .jobargs import JobArguments, run_job_command
-from .output import print_json
+from .output import print_json, write_out
 from .session import open_session
 
 
@@ -25,6 +25,6 @@ def _submit(arguments: JobArguments) -> None:
             print_json(job_document(session.service(lambda _: None).repository.get_chain(job.job_id)))
             return
         verb = "created" if submitted.created else f"already there, {job.status.value}"
-        sys.stdout.write(f"job {job.job_id} {verb}\n")
-        if not job.status.ended:
-            sys.stdout.write("It waits for an instance: jobkit worker\n")
+        store = "" if arguments.store == "local" else f" --store {shlex.quote(arguments.store)}"
+        waits = "" if job.status.ended else f"It waits for an instance: jobkit worker{store}\n"
+        write_out(f"job {job.job_id} {verb}\n{waits}")

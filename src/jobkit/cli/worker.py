@@ -40,7 +40,8 @@ def main(*, concurrency: int, store: str) -> None:
         say(f"worker: {concurrency} tasks at once on {session.store_path}; Ctrl-C stops it")
         stopped.wait()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        say("stopping: running tasks have 5 s to end")
+        say("stopping: running tasks have 5 s to end (Ctrl-C again leaves at once)")
         left = instance.stop(GRACE_S)
-        say("stopped" if not left else f"stopped; {left} messages will be delivered again")
+        messages = "1 message" if left == 1 else f"{left} messages"
+        say("stopped" if not left else f"stopped; {messages} will be delivered again")
     raise typer.Exit(INTERRUPTED)

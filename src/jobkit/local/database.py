@@ -6,7 +6,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -16,6 +16,7 @@ from . import schema
 from .group_commit import Call, GroupCommit, Work, patiently
 
 BUSY_S: Final = 60.0
+LOOK_S: Final = 0.25  # what is written into a deleted file meanwhile is lost
 
 T = TypeVar("T")
 
@@ -114,20 +115,20 @@ class Database:
         return os.getpid() != self._pid
 
     def _check_in_place(self) -> None:
-        """Refuse to write into a file that nobody finds any more."""
+        """Refuse to go on with a file that nobody finds any more; look from time to time."""
         now = time.monotonic()
         if now < self._look_at:
             return
-        self._look_at = now + 0.25
         try:
-            found = os.stat(self.path)  # noqa: PTH116 - half the time of Path.stat, at each transaction
+            found = os.stat(self.path)  # noqa: PTH116 - half the time of Path.stat
         except FileNotFoundError:
             found = None
         if found is None or (found.st_dev, found.st_ino) != self._inode:
             raise StoreUnavailable(store=str(self.path), reason="the file was deleted or replaced while it was in use.")
+        self._look_at = now + LOOK_S
 
     @contextlib.contextmanager
-    def mapped_errors(self) -> Iterator[None]:
+    def mapped_errors(self) -> Generator[None]:
         """Raise what SQLite or the file system refuses as a StoreUnavailable that says what to do."""
         try:
             yield

@@ -6,7 +6,7 @@ import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from jobkit.runtime.storage.ports import Value
 
@@ -40,11 +40,14 @@ def to_json(properties: Mapping[str, Value]) -> str:
 
 def from_json(text: str, select: Sequence[str] | None = None) -> dict[str, Value]:
     """Decode what `to_json` made, or only the properties named by `select`."""
-    properties: dict[str, Any] = json.loads(text)
+    stored: dict[str, Any] = json.loads(text)
     if select is not None:
-        properties = {name: properties[name] for name in select if name in properties}
-    for name, value in properties.items():
+        stored = {name: stored[name] for name in select if name in stored}
+    for name, value in stored.items():
         if type(value) is list:
-            kind, content = value
-            properties[name] = base64.b64decode(content) if kind == _BYTES else float(content)
-    return properties
+            stored[name] = _untagged(*cast("tuple[str, str]", value))
+    return stored
+
+
+def _untagged(kind: str, content: str) -> Value:
+    return base64.b64decode(content) if kind == _BYTES else float(content)

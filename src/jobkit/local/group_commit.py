@@ -7,6 +7,7 @@ after the commit of its own call.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sqlite3
 import threading
@@ -98,6 +99,8 @@ class GroupCommit:
     def close(self) -> None:
         """Close the connection once nobody uses it; a second time does nothing."""
         with self._leading:
+            with contextlib.suppress(sqlite3.ProgrammingError):  # it is closed
+                self._cursor.close()  # or its statement would keep the file open
             self._connection.close()
         self._nudge()
 
@@ -114,36 +117,34 @@ class GroupCommit:
 
     def _nudge(self) -> None:
         """Have the first that still waits try to lead."""
-        try:
-            first = self._waiting[0]
-        except IndexError:
-            return
-        _release(first.wake)
+        if self._waiting:
+            with contextlib.suppress(IndexError):  # somebody else leads already, and took it
+                _release(self._waiting[0].wake)
 
     def _do_waiting(self, taken: list[Call[Any]]) -> None:
         """Do what waits, and what comes in meanwhile, in one transaction."""
-        open_calls: list[Call[Any]] = []
+        waiting, connection, cursor = self._waiting, self._connection, self._cursor
+        first = 0  # of those in the open transaction
         try:
-            while self._waiting:
-                call = self._waiting.popleft()
+            while waiting:
+                call = waiting.popleft()
                 taken.append(call)
-                open_calls.append(call)
-                if call.writes and not self._connection.in_transaction:
+                if call.writes and not connection.in_transaction:
                     self._begin()
                 try:
-                    call.result = call.work(self._cursor)
+                    call.result = call.work(cursor)
                 except self._refusals as refusal:
                     call.failure = refusal
                 except Exception:  # noqa: BLE001 - whatever it is, it must not undo the others' work
                     self._roll_back()
-                    for each in open_calls:
+                    for each in taken[first:]:
                         self._do_alone(each)
-                    open_calls.clear()
-            if self._connection.in_transaction:
-                self._cursor.execute("commit")
+                    first = len(taken)
+            if connection.in_transaction:
+                cursor.execute("commit")
         except BaseException as error:
             self._roll_back()
-            for each in open_calls:
+            for each in taken[first:]:
                 each.failure = error if isinstance(error, Exception) else InterruptedError("interrupted")
             if not isinstance(error, Exception):
                 raise
@@ -171,11 +172,17 @@ class GroupCommit:
     def _begin(self) -> None:
         """Start to write, as soon as no other process does."""
         self._check()
-        patiently(lambda: self._cursor.execute("begin immediate"), self._busy_s)
+        try:
+            self._cursor.execute("begin immediate")
+        except sqlite3.OperationalError:
+            patiently(lambda: self._cursor.execute("begin immediate"), self._busy_s)
 
     def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            self._cursor.execute("rollback")
+        try:
+            if self._connection.in_transaction:
+                self._cursor.execute("rollback")
+        except sqlite3.Error:
+            self._connection.close()  # nothing may go on within what can't be undone
 
 
 def patiently(action: Callable[[], T], busy_s: float) -> T:

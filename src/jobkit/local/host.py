@@ -96,7 +96,7 @@ class Instance:
             listener.start()
 
     def stop(self, grace_s: float) -> int:
-        """Receive nothing more and give what runs up to `grace_s`; return how many threads are still at work then."""
+        """Receive nothing more and give what is held up to `grace_s`; return how many messages are still held then."""
         deadline = time.monotonic() + grace_s
         self._stopping.set()
         threads = [self._renewer, *(thread for listener in self._listeners for thread in listener.threads)]
@@ -106,7 +106,7 @@ class Instance:
             self._waiter.wake()  # each time: a thread may have been about to wait
             threads[0].join(0.02)
             threads = [thread for thread in threads if thread.is_alive()]
-        return len(threads)
+        return len(self._held)
 
     @property
     def stopping(self) -> bool:

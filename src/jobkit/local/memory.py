@@ -26,6 +26,7 @@ from jobkit.runtime.storage.ports import (
     Upsert,
     Value,
 )
+
 from .conditions import meets
 
 _PAGE_ROWS = 1000

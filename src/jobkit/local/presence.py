@@ -91,19 +91,25 @@ class Presence:
             return False
         try:
             self._looked_at = time.monotonic()
-            names = os.listdir(self._folder)  # noqa: PTH208 - names are wanted
-            others = [number for number in map(_number_in, names) if number not in (None, self._number)]
-            return any([self._bury(number, free) for number in others if number is not None])
+            found = False
+            for path in self._folder.iterdir():
+                found = self._bury(path, free) or found
+            return found
         except FileNotFoundError:
             return False
         finally:
             self._looking.release()
 
-    def _bury(self, number: int, free: Callable[[int], None]) -> bool:
-        path = self._path(number)
+    def _bury(self, path: Path, free: Callable[[int], None]) -> bool:
+        try:
+            number = int(path.name, 16)
+        except ValueError:
+            return False  # not ours
+        if number == self._number:
+            return False
         try:
             file = os.open(path, os.O_RDWR)
-        except (FileNotFoundError, PermissionError):  # just buried by another; or another user's
+        except (FileNotFoundError, PermissionError):  # buried by another just now; or another user's
             return False
         try:
             if not _lock(file):
@@ -130,13 +136,6 @@ class Presence:
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:016x}"
-
-
-def _number_in(name: str) -> int | None:
-    try:
-        return int(name, 16)
-    except ValueError:
-        return None
 
 
 def _is_at(file: int, path: Path) -> bool:

@@ -43,23 +43,26 @@ class Scan:
         self._where = [each for each in where if not _in_sql(each)]
         self._bodies = bool(self._where) or select is None or len(select) > 0
         self._values: list[object] = [tbl]
+        self._filter = ""
         if isinstance(partition, str):
-            self._from, self._start = "partition = ?", [partition]
+            self._from, self._start = "partition = ? and row >= ?", [partition, rows.low if rows else ""]
             self._next = "partition = ? and row > ?"
-            self._filter = ""
         else:
             self._from, self._start = "partition >= ?", [partition.low]
             self._next = "(partition, row) > (?, ?)"
-            self._filter = " and partition < ?"
-            self._values.append(partition.high)
+            self._add_filter("partition < ?", partition.high)
+            if rows is not None:
+                self._add_filter("row >= ?", rows.low)
         if rows is not None:
-            self._filter += " and row >= ? and row < ?"
-            self._values += rows
+            self._add_filter("row < ?", rows.high)
         for condition in where:
             if _in_sql(condition):
-                self._filter += f" and status {_OPERATORS[condition.op]} ?"
-                self._values.append(condition.value)
+                self._add_filter(f"status {_OPERATORS[condition.op]} ?", condition.value)
         self.ended = top == 0
+
+    def _add_filter(self, sql: str, value: object) -> None:
+        self._filter += f" and {sql}"
+        self._values.append(value)
 
     def next_page(self) -> Work[Page]:
         """Return what reads the next rows; give its result to `entities`."""
@@ -90,7 +93,7 @@ class Scan:
         whole = len(page) < self._limit
         self.ended = whole and (not self._bodies or sum(len(row[3]) for row in page) < _PAGE_CHARS)
         if not self.ended:
-            self._from, self._start = self._next, page[-1][:2]
+            self._from, self._start = self._next, list(page[-1][:2])
         for partition, row, etag, body in page:
             properties = self._properties(body)
             if properties is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import count
@@ -16,12 +15,12 @@ from jobkit.runtime.storage import limits
 from jobkit.runtime.storage.ports import Delivery
 
 from .database import Database
-from .numbers import from_us, number_of, to_us
+from .numbers import MessageIds, from_us, number_of, to_us
 from .presence import Presence
 from .wakeups import Wakeups
 
 _SEND = (
-    "insert or ignore into message (queue, visible_us, id, inserted_us, dequeue_count, receipt, body) "
+    "insert into message (id, queue, visible_us, inserted_us, dequeue_count, receipt, body) "
     "values (?, ?, ?, ?, 0, 0, ?)"
 )
 _VISIBLE = (
@@ -43,7 +42,7 @@ _SLICE = (
     "order by visible_us, id limit 1 offset ?"
 )
 _REST = "select count(*) from message where queue = ? and (visible_us, id) > (?, ?)"
-_FIRST = "select min(visible_us) from message where queue = ?"
+_FIRST = "select visible_us from message where queue = ? order by visible_us limit 1"
 _NEXT_QUEUE = "select min(queue) from message where queue > ?"
 _FREE = "update message set visible_us = ?, holder = null where queue = ? and visible_us > ? and holder = ?"
 
@@ -75,7 +74,7 @@ class SqliteQueues:
         self._numbers = numbers
         self._presence = presence
         self._wakeups = wakeups
-        self._last_id = 0
+        self._ids = MessageIds()
         self._together = threading.local()
 
     def send(self, queue: str, body: str, *, delay_s: float = 0.0) -> None:
@@ -111,11 +110,7 @@ class SqliteQueues:
 
     def _add(self, messages: Sequence[_Sent]) -> None:
         def add(cursor: sqlite3.Cursor) -> None:
-            for name, visible_us, now_us, body in messages:
-                added = 0
-                while added == 0:  # another process may have sent in the same tick of a coarse clock
-                    self._last_id = max(self._last_id + 1, time.time_ns())
-                    added = cursor.execute(_SEND, (name, visible_us, self._last_id, now_us, body)).rowcount
+            cursor.executemany(_SEND, [(self._ids.next(), *message) for message in messages])
 
         self._database.write(add, single=len(messages) == 1)
         self._wakeups.wake()
@@ -190,15 +185,14 @@ class SqliteQueues:
         last = (-1, -1)
         while found := self._rows(_SLICE, (self._prefix + queue, *last, _SLICE_MESSAGES - 1)):
             counted += _SLICE_MESSAGES
-            last = found[0]
+            last = (found[0][0], found[0][1])
         [(rest,)] = self._rows(_REST, (self._prefix + queue, *last))
         return counted + int(rest)
 
     def first_visible_in_s(self, queues: Sequence[str]) -> float | None:
         """Return how long it takes until the first message is visible (0: it is); None if there are no messages."""
-        found = [self._rows(_FIRST, (self._prefix + queue,))[0][0] for queue in queues]
-        due_us = min((first_us for first_us in found if first_us is not None), default=None)
-        return None if due_us is None else max(0.0, (due_us - self._now_us()) / 1e6)
+        first = [us for queue in queues for (us,) in self._rows(_FIRST, (self._prefix + queue,))]
+        return max(0.0, (min(first) - self._now_us()) / 1e6) if first else None
 
     def free_dead(self) -> bool:
         """Make visible what dead processes held, if it is time to look for them; tell whether any was found."""

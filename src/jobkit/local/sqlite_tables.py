@@ -28,7 +28,7 @@ from .numbers import number_of
 from .scan import Scan
 
 _FIND = "select etag, body from entity where tbl = ? and partition = ? and row = ?"
-_FIND_ALL = f"select row, etag, body from entity where tbl = ? and partition = ? and row in ({', '.join('?' * 100)})"
+_FIND_ALL = "select row, etag, body from entity where tbl = ? and partition = ? and row in (?" + 99 * ", ?" + ")"
 _INSERT = "insert or ignore into entity (etag, status, body, tbl, partition, row) values (?, ?, ?, ?, ?, ?)"
 _PUT = "insert or replace into entity (etag, status, body, tbl, partition, row) values (?, ?, ?, ?, ?, ?)"
 _REPLACE = "update entity set etag = ?, status = ?, body = ? where tbl = ? and partition = ? and row = ? and etag = ?"

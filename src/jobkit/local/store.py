@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from jobkit.runtime.clock import Clock
+from jobkit.runtime.errors import StoreUnavailable
 from jobkit.runtime.storage.ports import Store
 
 from .database import Database
@@ -87,7 +89,8 @@ class LocalStore:
         try:
             self._interruptions += 1
             self._wakeups.close()
-            self._presence.close(self.queues.free)
+            with contextlib.suppress(StoreUnavailable):  # then others free what is held, as for a dead process
+                self._presence.close(self.queues.free)
         finally:
             self._database.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Final
 
 from .database import BUSY_S, Database
@@ -33,7 +33,7 @@ class Wakeups:
         return self._changes
 
     @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
+    def listening(self) -> Generator[None]:
         """Be counted among those who want to know. Look at the store only afterwards: then no change is missed."""
         with self._changed:
             self._listeners += 1
@@ -65,7 +65,7 @@ class Wakeups:
         try:
             while self._changes == seen and (left_s := deadline - time.monotonic()) > 0:
                 self._changed.wait(min(left_s, POLL_S))
-                if self._is_changed_outside():
+                if self._changes == seen and self._is_changed_outside():
                     self._count()
         finally:
             self._polled = False

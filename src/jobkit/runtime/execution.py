@@ -42,7 +42,7 @@ def describe_exception(exc: BaseException) -> Failure:
     except Exception:  # noqa: BLE001 - the exception is a user's class
         message = "its text can't be made: __str__ or __repr__ raises"
     if isinstance(exc, SystemExit):
-        message = f"the task called sys.exit({exc.code!r})"
+        message = f"sys.exit({exc.code!r}) was called"
     lines = traceback.format_exception(type(exc), exc, _skip_own_frames(exc.__traceback__))
     return Failure(
         type=_clean(type(exc).__name__)[:MAX_TYPE_CHARS],

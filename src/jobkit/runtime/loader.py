@@ -19,7 +19,7 @@ from typing import Any, Final, cast
 
 from .controller import BaseController
 from .controllers import HelloWorlds
-from .errors import DuplicateJobType, InvalidSetting
+from .errors import DuplicateJobType, InvalidSetting, did_you_mean
 from .registry import Registry
 
 DEFAULT_MODULES: Final = ("controllers",)
@@ -91,7 +91,7 @@ def load(project: Project | None) -> Loaded:
         except DuplicateJobType as exc:
             problems.append(Problem(name=controller.__module__, reason=str(exc)))
     if problems:
-        registry.note = "Not loaded: " + "; ".join(map(str, problems)) + "."
+        registry.note = "Not loaded: " + ", ".join(dict.fromkeys(problem.name for problem in problems)) + "."
     return Loaded(registry=registry, problems=tuple(problems))
 
 
@@ -115,8 +115,13 @@ def _import(name: str, problems: list[Problem]) -> ModuleType | None:
     except BaseException as exc:
         if isinstance(exc, KeyboardInterrupt):
             raise
-        problems.append(Problem(name=name, reason=f"{type(exc).__name__}: {exc}", where=_where(exc)))
+        problems.append(Problem(name=name, reason=_reason(exc), where=_where(exc)))
         return None
+
+
+def _reason(exc: BaseException) -> str:
+    text = exc.msg if isinstance(exc, SyntaxError) else exc  # its place is told anyway
+    return f"{type(exc).__name__}: {text}"
 
 
 def _where(exc: BaseException) -> str:
@@ -152,7 +157,7 @@ def _from_entry_points(problems: list[Problem]) -> Iterator[type[BaseController[
             if isinstance(exc, KeyboardInterrupt):
                 raise
             name = f"entry point {point.name}"
-            problems.append(Problem(name=name, reason=f"{type(exc).__name__}: {exc}", where=_where(exc)))
+            problems.append(Problem(name=name, reason=_reason(exc), where=_where(exc)))
             continue
         if isinstance(value, ModuleType):
             yield from _controllers_of(value)
@@ -163,7 +168,10 @@ def _from_entry_points(problems: list[Problem]) -> Iterator[type[BaseController[
 
 
 def _jobkit_table(pyproject: Path) -> dict[str, Any] | None:
-    text = pyproject.read_text("utf-8")
+    try:
+        text = pyproject.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InvalidSetting(setting="pyproject.toml", value=str(pyproject), reason=f"can't be read: {exc}") from exc
     if "jobkit" not in text:
         return None
     import tomllib  # only where a pyproject.toml speaks of jobkit
@@ -171,12 +179,16 @@ def _jobkit_table(pyproject: Path) -> dict[str, Any] | None:
     try:
         tool: Any = tomllib.loads(text).get("tool", {})
     except tomllib.TOMLDecodeError as exc:
-        raise InvalidSetting(setting=str(pyproject), value="unreadable", reason=str(exc)) from exc
+        raise InvalidSetting(setting="pyproject.toml", value=str(pyproject), reason=f"is not TOML: {exc}") from exc
     table: Any = cast("dict[str, Any]", tool).get("jobkit") if isinstance(tool, dict) else None
     return cast("dict[str, Any]", table) if isinstance(table, dict) else None
 
 
 def _modules(table: dict[str, Any], pyproject: Path) -> tuple[str, ...]:
+    for name in table:
+        if name != "controllers":
+            reason = f"there is no such setting.{did_you_mean(name, ['controllers'])}"
+            raise InvalidSetting(setting=f"[tool.jobkit] {name} in {pyproject}", value=table[name], reason=reason)
     names: Any = table.get("controllers", list(DEFAULT_MODULES))
     if not isinstance(names, list) or not all(map(_is_module_name, cast("list[object]", names))):
         raise InvalidSetting(

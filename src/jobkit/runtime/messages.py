@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -87,6 +88,8 @@ _FIELDS: Final[dict[str, tuple[str, type]]] = {
     "params": ("params_json", str),
     "reason": ("reason", str),
 }
+_NAMES: Final = ("job_id", "epoch", "key", "plan")
+_NAME: Final = re.compile(r"[0-9A-Za-z_-]{0,64}")
 _REQUIRED: Final = ("job", "epoch", "round", "key")
 _OPTIONAL: Final[tuple[tuple[str, str, Any], ...]] = tuple(
     (name, attribute, Message.__dataclass_fields__[attribute].default)
@@ -137,13 +140,22 @@ def decode_message(text: str) -> Message:
         attribute, wanted = _FIELDS.get(name, ("", str))
         if not attribute:
             raise MessageRefused(reason=f"unknown field {name!r}", text=text)
-        if type(value) is not wanted or (isinstance(value, int) and not 0 <= value < 2**31):
+        if type(value) is not wanted or not _can_be(attribute, value):
             raise MessageRefused(reason=f"field {name!r} is {value!r:.40}", text=text)
         values[attribute] = value
     for name in _REQUIRED:
         if name not in fields:
             raise MessageRefused(reason=f"field {name!r} is missing", text=text)
     return Message(kind=kind, not_before=not_before, **values)
+
+
+def _can_be(attribute: str, value: int | str) -> bool:
+    """Whether a store can hold a field's value, and a row's key where it becomes part of one."""
+    if isinstance(value, int):
+        return 0 <= value < 2**31
+    if attribute in _NAMES:
+        return _NAME.fullmatch(value) is not None
+    return value.isascii() or value.encode("utf-8", "ignore").decode() == value  # no lone surrogate
 
 
 def _read_time(value: object) -> datetime | None:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
+from pydantic_core import PydanticSerializationError
+
 from .controller import BaseController
-from .errors import InvalidSource
+from .errors import InvalidSource, NotHashable, NotJson
 from .identity import canonical_identity, digest, hash_identity
 from .model import Chain, JobRecord, StageState, Status
-from .payload import MAX_RESULT_BYTES, Codec, check_size
+from .payload import MAX_RESULT_BYTES, Codec, check_size, plain_json
 
 JOB_SOURCE: Final = "job:"
 LIST_SOURCE: Final = "list:"
@@ -80,8 +82,8 @@ def prepare(
     source_list: Any,
     find_chain: Callable[[str], Chain | None],
 ) -> Submission:
-    """Check what is wanted. Raises InvalidParams, InvalidSelection, InvalidSource, NotJson, PayloadTooLarge."""
-    valid = controller.params_adapter().dump_python(controller.validate(params), mode="json")
+    """Check what is wanted. Raises InvalidParams, InvalidSelection, InvalidSource, NotHashable, PayloadTooLarge."""
+    valid = _params_as_json(controller, params)
     params_json = check_size(_ANY.encode(valid, what="the parameters"), what="the parameters")
     hashed = valid
     if isinstance(valid, dict) and (left_out := controller.fields_not_in_id()):
@@ -99,7 +101,11 @@ def prepare(
             source = JOB_SOURCE + source_job
         else:
             items = normalise_list(source_list, source="the list")
-            listed = check_size(_ANY.encode(items, what="the list"), what="the list", limit_bytes=MAX_RESULT_BYTES)
+            try:
+                text = _ANY.encode(items, what="the list")
+            except NotJson as exc:
+                raise InvalidSource(source="the list", reason=f"{exc.where} {exc.reason}") from exc
+            listed = check_size(text, what="the list", limit_bytes=MAX_RESULT_BYTES)
             source = LIST_SOURCE + digest(listed)
     return Submission(
         controller=controller,
@@ -109,6 +115,37 @@ def prepare(
         source=source,
         listed=listed,
     )
+
+
+def _params_as_json(controller: type[BaseController[Any]], params: Any) -> Any:
+    """Return valid parameters, defaults filled in, as JSON data. Raises InvalidParams, NotHashable."""
+    valid = controller.validate(params)
+    adapter = controller.params_adapter()
+    try:
+        as_json = adapter.dump_python(valid, mode="json", round_trip=True)
+        canonical = _canonical(adapter.dump_python(valid, round_trip=True), as_json)
+        return plain_json(canonical, what="the parameters", where="params")
+    except NotJson as exc:
+        raise NotHashable(job_type=controller.job_type, reason=f"{exc.where} {exc.reason}") from exc
+    except (PydanticSerializationError, UnicodeError, RecursionError) as exc:
+        raise NotHashable(job_type=controller.job_type, reason=str(exc)) from exc
+
+
+def _canonical(value: Any, as_json: Any) -> Any:
+    """Return the JSON form of a value with its sets in order (their own changes from process to process).
+
+    A NaN that pydantic makes null, where a field may be anything, stays NaN and is refused like any other.
+    """
+    inside, plain = value, as_json  # not narrowed, so that their items are Any
+    if isinstance(value, float) and as_json is None:
+        return inside
+    if isinstance(value, dict) and isinstance(as_json, dict) and len(inside) == len(plain):
+        pairs = zip(inside.values(), plain.items(), strict=True)
+        return {name: _canonical(one, item) for one, (name, item) in pairs}
+    if isinstance(value, list | tuple | set | frozenset) and isinstance(as_json, list) and len(inside) == len(plain):
+        items = [_canonical(one, item) for one, item in zip(inside, plain, strict=True)]
+        return sorted(items, key=repr) if isinstance(value, set | frozenset) else items
+    return plain
 
 
 def check_source(chain: Chain | None, *, job_id: str, job_type: str, before: int) -> None:

@@ -12,11 +12,11 @@ from rich.text import Text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParamRow:
-    """One parameter."""
+    """One parameter; one that must be given has no default."""
 
     name: str
     type: str
-    default: str
+    default: str | None
     help: str
 
 
@@ -45,10 +45,12 @@ def controllers_view(controllers: list[ControllerRow]) -> RenderableType:
         stages = " → ".join(f"{number} {name}" for number, name in enumerate(controller.stages, 1))
         parts.append(Text(f"  stages: {stages}"))
         grid = Table.grid(padding=(0, 2))
-        for _ in range(3):
+        for _ in range(2):
             grid.add_column(no_wrap=True)
-        grid.add_column(overflow="fold")
+        for _ in range(2):
+            grid.add_column(overflow="fold")
         for param in controller.params:
-            grid.add_row(Text(param.name), Text(param.type), Text(f"[{param.default}]", style="dim"), Text(param.help))
+            default = "required" if param.default is None else f"default {param.default}"
+            grid.add_row(Text(param.name), Text(param.type), Text(default, style="dim"), Text(param.help))
         parts.append(Padding(grid, (0, 0, 0, 4), expand=False))
     return Group(*parts)

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 def duration_text(seconds: float) -> str:
     """Write a duration: `20 ms`, `1.50 s`, `12.3 s`, `4 min 05 s`, `2 h 03 min`."""
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 10:
+    if seconds < 9.995:
         return f"{seconds:.2f} s"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 3600:

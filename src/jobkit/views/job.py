@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
@@ -11,11 +12,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from jobkit.runtime.model import Chain, ErrorGroup, Failure, JobRecord, StageRecord, Status, Summary
+from jobkit.runtime.model import Chain, ErrorGroup, Failure, JobRecord, StageRecord, StageState, Status, Summary
 
 from .duration import duration_text
 
 SHOWN_RESULTS: Final = 10
+SHOWN_CHARS: Final = 400  # of one value, where not all is shown
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a screen obeys them
 _STYLES: Final = {
     Status.QUEUED: "yellow",
     Status.PROCESSING: "cyan",
@@ -27,7 +30,12 @@ _STYLES: Final = {
 def job_view(chain: Chain, progress: Mapping[int, Summary] | None = None, *, whole: bool = False) -> RenderableType:
     """Show a job; `progress` has the counts of stages that are not closed, `whole` shows every result."""
     counts = progress or {}
-    parts: list[RenderableType] = [_verdict(chain, counts), _facts(chain.job), Text(), _stages(chain, counts)]
+    parts: list[RenderableType] = [
+        _verdict(chain, counts),
+        _facts(chain.job, whole=whole),
+        Text(),
+        _stages(chain, counts),
+    ]
     groups = [(stage, group) for stage in chain.stages for group in counts.get(stage.number, stage.summary).errors]
     if groups:
         parts += [Text(), Text("Errors", style="bold"), *[_error_group(stage, group) for stage, group in groups]]
@@ -53,7 +61,7 @@ def result_view(job: JobRecord, *, whole: bool = False) -> RenderableType:
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")
         for entry in shown:
-            grid.add_row(Text(f"{entry['task_id']}"), Text(_value(entry["value"])))
+            grid.add_row(Text(f"{entry['task_id']}"), Text(_shown(_value(entry["value"]), whole=whole)))
         parts.append(Text(f"  {stage['number']} {stage['name']}"))
         parts.append(Padding(grid, (0, 0, 0, 4), expand=False))
         more = int(stage["completed"]) - len(shown)
@@ -73,23 +81,25 @@ def _verdict(chain: Chain, counts: Mapping[int, Summary]) -> Text:
     elif stage is None:
         text.append(": its stages have ended, the result is being aggregated")
     elif stage.task_count is None:
-        text.append(f": stage {stage.number} {stage.name} is {stage.state.value}")
+        text.append(
+            f": stage {stage.number} {stage.name} {'is being planned' if stage.state is StageState.PLANNING else 'is not planned yet'}"
+        )
     else:
         summary = counts.get(stage.number, stage.summary)
         done = f"{summary.ended:,} of {stage.task_count:,} done"
         failed = f", {summary.failed:,} failed" if summary.failed else ""
         text.append(f" stage {stage.number} {stage.name}: {done}{failed}")
     if job.error is not None:
-        text.append(f": {job.error.message}")
+        text.append(f": {job.error.message.partition(chr(10))[0]}")
     return text
 
 
-def _facts(job: JobRecord) -> RenderableType:
+def _facts(job: JobRecord, *, whole: bool) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row("id", Text(job.job_id))
-    grid.add_row("parameters", Text(job.params_json))
+    grid.add_row("parameters", Text(_shown(job.params_json, whole=whole)))
     if job.run > 1:
         grid.add_row("run", str(job.run))
     if job.source is not None:
@@ -160,8 +170,16 @@ def _value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def _shown(text: str, *, whole: bool) -> str:
+    """Return a text as a screen may have it, and no more than a part of a long one unless `whole`."""
+    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    if whole or len(text) <= SHOWN_CHARS:
+        return text
+    return f"{text[:SHOWN_CHARS]}… and {len(text) - SHOWN_CHARS:,} more characters"
+
+
 def _json(value: Any, *, whole: bool) -> Text:
-    lines = json.dumps(value, ensure_ascii=False, indent=2).splitlines()
+    lines = [_shown(line, whole=whole) for line in json.dumps(value, ensure_ascii=False, indent=2).split("\n")]
     if whole or len(lines) <= 4 * SHOWN_RESULTS:
         return Text("\n".join(lines))
     shown = lines[: 4 * SHOWN_RESULTS]

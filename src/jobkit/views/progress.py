@@ -53,20 +53,22 @@ def progress_view(stages: list[StageProgress], note: str = "") -> RenderableType
             complete_style="red" if stage.failed else "green",
             finished_style="red" if stage.failed else "green",
         )
-        table.add_row(str(stage.number), stage.name, bar, _counts(stage), _details(stage))
+        table.add_row(str(stage.number), Text(stage.name), bar, _counts(stage), _details(stage))
     return Group(table, Text(note, style="dim")) if note else table
 
 
 def stage_line(stage: StageProgress) -> str:
     """Write a stage's progress as one line."""
     if stage.total is not None and not stage.ended and not stage.status.ended:
-        return f"stage {stage.number} {stage.name}: {stage.total:,} tasks"
-    return f"stage {stage.number} {stage.name}: {_counts(stage).strip()} {_details(stage)}".rstrip()
+        tasks = "1 task" if stage.total == 1 else f"{stage.total:,} tasks"
+        return f"stage {stage.number} {stage.name}: {tasks}"
+    parts = ", ".join(part for part in (_counts(stage), _details(stage)) if part)
+    return f"stage {stage.number} {stage.name}: {parts}"
 
 
 def _counts(stage: StageProgress) -> str:
     if stage.total is None:
-        return "" if stage.status is Status.QUEUED else "planning"
+        return {Status.QUEUED: "", Status.PROCESSING: "planning"}.get(stage.status, "not planned")
     return f"{stage.ended:,}/{stage.total:,}"
 
 

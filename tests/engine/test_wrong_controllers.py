@@ -1,0 +1,269 @@
+"""A wrong controller fails when its class is made, with class, stage and option in the message."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from jobkit.runtime import BaseController, JobContext, TaskContext, stage
+from jobkit.runtime.controllers import HelloWorlds
+from jobkit.runtime.errors import DuplicateJobType, InvalidController
+from jobkit.runtime.registry import Registry
+
+
+def one(self: Any, task: Any) -> int:
+    return 1
+
+
+def make(*bases: Any, **inside: Any) -> type[BaseController[Any]]:
+    """Make a controller class as a class statement named Wrong would."""
+    bases = bases or (BaseController,)
+    inside = {"job_type": "wrong", "one": stage("One")(one), **inside}
+    namespace = {name: value for name, value in inside.items() if value is not ...}
+    return type("Wrong", bases, {"__qualname__": "Wrong", **namespace})
+
+
+def refusal(*bases: Any, **inside: Any) -> str:
+    with pytest.raises(InvalidController) as refused:
+        make(*bases, **inside)
+    return str(refused.value)
+
+
+def options(**given: Any) -> str:
+    return refusal(one=stage("One", **given)(one))
+
+
+def test_a_right_one_is_made() -> None:
+    assert [s.name for s in make().stages] == ["One"]
+
+
+@pytest.mark.parametrize(
+    ("inside", "message"),
+    [
+        ({"job_type": ...}, 'it has no job_type, a text such as job_type = "tile_city" (or say abstract=True)'),
+        ({"job_type": 5}, 'it has no job_type, a text such as job_type = "tile_city" (or say abstract=True)'),
+        ({"job_type": "Tile"}, "job_type 'Tile' must be lower-case letters, digits and underscores, a letter first"),
+        ({"job_type": "1a"}, "job_type '1a' must be lower-case letters, digits and underscores, a letter first"),
+        ({"job_type": ""}, "job_type '' must be lower-case letters, digits and underscores, a letter first"),
+        ({"job_type": "a/b"}, "job_type 'a/b' must be lower-case letters, digits and underscores, a letter first"),
+        ({"job_type": "a\n"}, "job_type 'a\\n' must be lower-case letters, digits and underscores, a letter first"),
+        ({"version": 0}, "version is 0, must be a whole number from 1"),
+        ({"version": "2"}, "version is '2', must be a whole number from 1"),
+        ({"version": True}, "version is True, must be a whole number from 1"),
+        ({"one": ...}, 'it has no stage: decorate a method with @stage("name")'),
+        ({"stages": ()}, 'it has no stage: decorate a method with @stage("name")'),
+        ({"stages": ("One",)}, "stages holds 'One', which was not made by @stage"),
+    ],
+)
+def test_the_class_itself(inside: dict[str, Any], message: str) -> None:
+    assert refusal(**inside) == f"Wrong: {message}"
+
+
+def test_a_job_type_that_is_too_long() -> None:
+    assert refusal(job_type="a" * 64) == (
+        f"Wrong: job_type '{'a' * 64}' must be lower-case letters, digits and underscores, a letter first"
+    )
+
+
+def numbered(count: int) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for number in range(count):
+
+        def function(self: Any, task: Any) -> int:
+            return 1
+
+        function.__name__ = f"stage_{number}"
+        made[function.__name__] = stage(f"Stage {number}")(function)
+    return made
+
+
+def test_ninety_nine_stages_are_the_most() -> None:
+    assert len(make(one=..., **numbered(99)).stages) == 99
+    assert refusal(one=..., **numbered(100)) == "Wrong: it has 100 stages, 99 is the most"
+
+
+def test_a_stage_of_another_class() -> None:
+    assert refusal(stages=(HelloWorlds.hello,)) == (
+        "Wrong, stage 'Hello Worlds': it is no stage of this class or a base of it"
+    )
+
+
+def test_two_stages_with_names_too_much_alike() -> None:
+    def two(self: Any, task: Any) -> int:
+        return 2
+
+    assert refusal(two=stage("one!")(two)) == "Wrong, stage 'one!': its name is too much like that of 'One'"
+
+
+def test_a_name_without_a_letter() -> None:
+    assert refusal(one=stage("--")(one)) == "Wrong, stage '--': the name needs a letter or digit"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"max_attempts": 0}, "max_attempts: is 0, must be a whole number from 1 to 100"),
+        ({"max_attempts": 101}, "max_attempts: is 101, must be a whole number from 1 to 100"),
+        ({"max_attempts": 2.0}, "max_attempts: is 2.0, must be a whole number from 1 to 100"),
+        ({"max_attempts": True}, "max_attempts: is True, must be a whole number from 1 to 100"),
+        ({"retry_delay": 5}, "retry_delay: is 5, must be a timedelta from 0 to 7 days"),
+        (
+            {"retry_delay": timedelta(seconds=-1)},
+            "retry_delay: is datetime.timedelta(days=-1, seconds=86399), must be a timedelta from 0 to 7 days",
+        ),
+        (
+            {"retry_delay": timedelta(days=8)},
+            "retry_delay: is datetime.timedelta(days=8), must be a timedelta from 0 to 7 days",
+        ),
+        ({"retries": 3}, "retries: is not an option of a stage in this version"),
+        *[
+            ({name: 1}, f"{name}: is not an option of a stage in this version")
+            for name in ("batch", "max_parallel", "on_failure", "tolerated_failures", "skip_if", "timeout")
+        ],
+    ],
+)
+def test_an_option_of_a_stage(given: dict[str, Any], message: str) -> None:
+    assert options(**given) == f"Wrong, stage 'One', option {message}"
+
+
+def no_task(self: Any) -> int:
+    return 1
+
+
+def three(self: Any, task: Any, more: Any) -> int:
+    return 1
+
+
+def yields(self: Any, task: Any) -> Iterator[int]:
+    yield 1
+
+
+async def yields_async(self: Any, task: Any) -> AsyncIterator[int]:
+    yield 1
+
+
+def unresolved(self: Any, task: TaskContext[Any, "Missing"]) -> int:  # type: ignore[name-defined]  # noqa: F821 - on purpose
+    return 1
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (no_task, "the task must take (self, task), not (self: 'Any') -> 'int'"),
+        (three, "the task must take (self, task), not (self: 'Any', task: 'Any', more: 'Any') -> 'int'"),
+        (yields, "the task yields: return the result instead (a fan-out is registered with @<task>.fan_out)"),
+        (yields_async, "the task yields: return the result instead (a fan-out is registered with @<task>.fan_out)"),
+        (unresolved, "an annotation of the task can't be resolved: name 'Missing' is not defined"),
+    ],
+)
+def test_a_task_function(function: Any, message: str) -> None:
+    function.__name__ = "one"
+    assert refusal(one=stage("One")(function)) == f"Wrong, stage 'One': {message}"
+
+
+async def async_items(self: Any, job: Any) -> list[int]:
+    return [1]
+
+
+async def async_generator(self: Any, job: Any) -> AsyncIterator[int]:
+    yield 1
+
+
+def no_job(self: Any) -> list[int]:
+    return [1]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (async_items, "the fan-out must be a plain function or generator, not async"),
+        (async_generator, "the fan-out must be a plain function or generator, not async"),
+        (no_job, "the fan-out must take (self, job), not (self: 'Any') -> 'list[int]'"),
+    ],
+)
+def test_a_fan_out(function: Any, message: str) -> None:
+    made = stage("One")(one)
+    made.fan_out(function)
+    assert refusal(one=made) == f"Wrong, stage 'One': {message}"
+
+
+def test_two_controllers_with_one_job_type_fail_when_they_are_registered() -> None:
+    first, second = make(), make()
+    registry = Registry()
+    registry.add(first)
+    registry.add(first)
+
+    with pytest.raises(DuplicateJobType) as refused:
+        registry.add(second)
+
+    name = f"{__name__}.Wrong"
+    assert str(refused.value) == (f"two controllers have the job type 'wrong': {name} and {name}. Rename one of them.")
+
+
+def test_a_built_in_controller_gives_way_to_a_users() -> None:
+    mine = make(job_type="hello_worlds")
+    registry = Registry([HelloWorlds])
+    registry.add(mine)
+
+    assert registry.get("hello_worlds") is mine
+    assert list(registry) == [mine]
+
+
+def test_an_abstract_base_needs_no_job_type_and_gives_its_stages() -> None:
+    class Base(BaseController[dict[str, Any]], abstract=True):
+        @stage("First")
+        def first(self, task: TaskContext[dict[str, Any], Any]) -> int:
+            return 1
+
+    class Child(Base):
+        job_type = "child"
+
+        @stage("Second")
+        def second(self, task: TaskContext[dict[str, Any], Any]) -> int:
+            return 2
+
+    assert [s.name for s in Child.stages] == ["First", "Second"]
+    assert Child.params_type == dict[str, Any]
+
+
+def test_stages_says_the_order_and_may_take_them_from_a_mixin() -> None:
+    class Checks:
+        @stage("Check")
+        def check(self, task: TaskContext[Any, Any]) -> int:
+            return 1
+
+    class Child(Checks, BaseController[dict[str, Any]]):
+        job_type = "child"
+
+        @stage("Work")
+        def work(self, task: TaskContext[dict[str, Any], Any]) -> int:
+            return 2
+
+        @work.fan_out
+        def items(self, job: JobContext[dict[str, Any]]) -> list[int]:
+            return [1]
+
+        stages = (Checks.check, work)
+
+    assert [(s.name, Child.number_of(s)) for s in Child.stages] == [("Check", 1), ("Work", 2)]
+
+
+def test_an_overridden_stage_takes_its_place_at_the_end() -> None:
+    class Base(BaseController[dict[str, Any]]):
+        job_type = "base"
+
+        @stage("First")
+        def first(self, task: TaskContext[dict[str, Any], Any]) -> int:
+            return 1
+
+    class Child(Base):
+        job_type = "child"
+
+        @stage("Other first")
+        def first(self, task: TaskContext[dict[str, Any], Any]) -> int:
+            return 2
+
+    assert [s.name for s in Child.stages] == ["Other first"]

@@ -1,0 +1,264 @@
+"""The jobs that faults are tried on, and one undisturbed run of each to compare with."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from driver import LEASE_S, Driver, ManualClock, new_store
+from faulty import Call, Fault, Faulty, Kind
+from invariants import check_invariants, outcome
+from jobkit.runtime.controller import BaseController
+from jobkit.runtime.events import Action
+from samples import broken_items, one_stage, second_fails, second_fails_once, two_stages
+
+_HUBS = itertools.count(1)
+
+Hook = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job by its controller, which tells `hook` when it has ended, and its parameters."""
+
+    make: Callable[[Hook], type[BaseController[Any]]]
+    params: dict[str, Any]
+    how: dict[str, Any] = field(default_factory=dict)
+
+
+def double(task: Any) -> int:
+    return 2 * int(task.params)
+
+
+JOBS = {
+    "three tasks in two stages": Job(make=two_stages, params={"n": 3}),
+    "no task in two stages": Job(make=two_stages, params={"n": 0}),
+    "a retried task": Job(
+        make=lambda hook: one_stage(second_fails_once, max_attempts=2, on_hook=hook), params={"n": 3}
+    ),
+    "a failing task": Job(make=lambda hook: one_stage(second_fails, max_attempts=2, on_hook=hook), params={"n": 3}),
+    "a fan-out that raises": Job(
+        make=lambda hook: one_stage(double, items=broken_items(102), on_hook=hook), params={"n": 3}
+    ),
+    "an aggregate that raises": Job(
+        make=lambda hook: one_stage(double, aggregate=lambda job: 1 / 0, on_hook=hook), params={"n": 1}
+    ),
+    "a result in chunks": Job(
+        make=lambda hook: one_stage(double, aggregate=lambda job: "x" * 300_000, on_hook=hook), params={"n": 1}
+    ),
+    "the second stage alone, of a list": Job(
+        make=two_stages, params={"n": 3}, how={"stages": ["2"], "source_list": [{"square": 4}, {"square": 9}]}
+    ),
+    "a second run": Job(make=two_stages, params={"n": 1}, how={"again": True}),
+    "101 tasks": Job(make=lambda hook: one_stage(double, on_hook=hook), params={"n": 101}),
+}
+
+
+@dataclass(slots=True)
+class Trial:
+    """One job on one fresh store."""
+
+    job: Job
+    faulty: Faulty
+    driver: Driver
+    clock: ManualClock
+    hooks: list[str]
+    job_id: str = ""
+
+    def run(self) -> dict[str, Any]:
+        """Submit and run to the end; return what the job came to."""
+        if self.job.how.get("again"):
+            with self.undisturbed():
+                self.driver.finish(self.controller.job_type, self.job.params)
+                self.hooks.clear()
+        self.job_id = self.driver.submit(self.controller.job_type, self.job.params, **self.job.how)
+        self.driver.run()
+        return self.outcome()
+
+    def outcome(self) -> dict[str, Any]:
+        """Return what the job came to; of a further run the id depends on how many clients died over the submit."""
+        found = outcome(self.faulty.real, self.job_id)
+        text = json.dumps(found, default=asdict).replace(self.job_id[:16], "JOB")
+        return json.loads(text)  # type: ignore[no-any-return]
+
+    @property
+    def controller(self) -> type[BaseController[Any]]:
+        return self.driver.controllers[0]
+
+    @contextlib.contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        self.faulty.paused = True
+        yield
+        self.faulty.paused = False
+        self.faulty.delivery = 0
+
+    def check(self) -> None:
+        """Check every invariant, after whatever has happened."""
+        submits_died = sum(call.delivery == 0 for call in self.faulty.happened)
+        check_invariants(self.faulty.real, self.job_id, self.faulty.history, dead_submits=submits_died)
+
+    def another_instance(self, deliveries: int) -> Callable[[], None]:
+        """Return what another instance does when this one's leases have run out: the same submit, and some deliveries."""
+
+        def work() -> None:
+            with ThreadPoolExecutor(1) as pool:  # not here: this thread may be in the middle of handling an error
+                pool.submit(work_on).result()
+
+        def work_on() -> None:
+            self.clock.advance(LEASE_S + 1)
+            other = Driver(
+                self.faulty.store, [self.controller], clock=self.clock, rng=random.Random(99), batch=4, worker="other"
+            )
+            if not self.job_id:
+                other.submit(self.controller.job_type, self.job.params, **self.job.how)
+            other.run(deliveries=deliveries)
+
+        return work
+
+
+@contextlib.contextmanager
+def trial(job: Job, kind: str, folder: Path, *faults: Fault, batch: int = 4) -> Iterator[Trial]:
+    """Make a fresh store, its faults, and a driver for a job."""
+    clock = ManualClock()
+    with new_store(kind, clock=clock, folder=folder, hub=f"hub{next(_HUBS)}") as store:
+        faulty = Faulty(store, *faults)
+        hooks: list[str] = []
+        driver = Driver(faulty.store, [job.make(hooks.append)], clock=clock, batch=batch, faults=faulty)
+        yield Trial(job, faulty, driver, clock, hooks)
+
+
+def undisturbed(job: Job, kind: str, folder: Path, *, batch: int = 4) -> tuple[dict[str, Any], list[Call]]:
+    """Run a job without a fault; return what it came to and its calls."""
+    with trial(job, kind, folder, batch=batch) as run:
+        found = run.run()
+        run.check()
+        assert run.hooks == [found["status"]]
+        return found, run.faulty.calls
+
+
+def differences(found: dict[str, Any], expected: dict[str, Any]) -> str:
+    """Say in which parts two outcomes differ."""
+    parts = [f"{name} {found[name]!r:.300} instead of {expected[name]!r:.300}" for name in expected]
+    return "came to " + "; ".join(
+        part for part, name in zip(parts, expected, strict=True) if found[name] != expected[name]
+    )
+
+
+def at(number: int) -> Callable[[Call], bool]:
+    """Hit one call."""
+    return lambda call: call.number == number
+
+
+def every_single_fault(
+    job: Job,
+    kind: str,
+    folder: Path,
+    fault_kind: Kind,
+    *,
+    deliveries: int = 0,
+    batch: int = 4,
+    only: Callable[[list[Call]], list[Call]] = lambda calls: calls,
+) -> list[str]:
+    """Run a job once for each of its calls (or `only` some) with the fault there; return what was broken, and where."""
+    expected, calls = undisturbed(job, kind, folder, batch=batch)
+    broken: list[str] = []
+    for call in only(calls):
+        if not call.can(fault_kind):
+            continue
+        with trial(job, kind, folder, Fault(fault_kind, at(call.number)), batch=batch) as run:
+            run.faulty.lease_lost = run.another_instance(deliveries)
+            try:
+                found = run.run()
+                run.check()
+                assert found == expected, differences(found, expected)
+                assert run.faulty.happened == [call]
+                assert expected["status"] in run.hooks, "the hook was not called"
+            except Exception as error:  # noqa: BLE001 - collected, so that one failure shows them all
+                broken.append(f"{fault_kind.value} at {call}: {type(error).__name__}: {error}")
+    return broken
+
+
+def unlike_calls(calls: list[Call]) -> list[Call]:
+    """Leave out what repeats: of a delivery's calls of one sort all but three, of the deliveries the middle ones."""
+    last = max(call.delivery for call in calls)
+    sorts: Counter[tuple[int, str, str]] = Counter()
+    kept: list[Call] = []
+    for call in calls:
+        sorts[call.delivery, call.verb, call.place] += 1
+        if sorts[call.delivery, call.verb, call.place] <= 3 and (call.delivery <= 3 or call.delivery > last - 5):
+            kept.append(call)
+    return kept
+
+
+def every_poison(job: Job, kind: str, folder: Path, fault_kind: Kind, *, batch: int = 4) -> list[str]:
+    """Run a job once for each call in a delivery, with that message failing there each time it is delivered."""
+    _, calls = undisturbed(job, kind, folder, batch=batch)
+    return [
+        f"{fault.name}: {text}"
+        for fault in each_time(fault_kind, calls)
+        for text in poisoned(job, kind, folder, [fault], batch)
+    ]
+
+
+def each_time(kind: Kind, calls: list[Call]) -> Iterator[Fault]:
+    """Yield faults that hit one message whenever it is delivered, until it is moved to its poison queue.
+
+    At a certain call of each delivery, and at each call of the same sort (a redelivery takes another way).
+    """
+    sorts: set[tuple[int, str, str]] = set()
+    for call in calls:
+        if call.delivery == 0 or not call.can(kind) or call.verb == "remove":
+            continue
+        yield Fault(kind, partial(_same_step, call), name=f"{kind.value} each time at {call}")
+        sort = (call.delivery, call.verb, call.place)
+        if sort not in sorts:
+            sorts.add(sort)
+            yield Fault(kind, partial(_same_sort, call), name=f"{kind.value} each time at calls like {call}")
+
+
+def _same_step(one: Call, other: Call) -> bool:
+    in_handler = other.verb != "remove" and not other.place.endswith("-poison")
+    return in_handler and (one.delivery, one.step) == (other.delivery, other.step)
+
+
+def _same_sort(one: Call, other: Call) -> bool:
+    return (one.delivery, one.verb, one.place) == (other.delivery, other.verb, other.place)
+
+
+def poisoned(job: Job, kind: str, folder: Path, faults: list[Fault], batch: int) -> list[str]:
+    """Run a job with a message that fails each time; return what was broken of what must hold even so."""
+    with trial(job, kind, folder, *faults, batch=batch) as run:
+        try:
+            found = run.run()
+            run.check()
+            if not any(event.text.startswith("complete ") for event in run.driver.told(Action.POISONED)):
+                assert found["status"] in run.hooks, f"the job is {found['status']}, the hook heard {run.hooks}"
+        except Exception as error:  # noqa: BLE001 - collected
+            return [f"{type(error).__name__}: {error}"]
+    return []
+
+
+def every_fault_in_poison(job: Job, kind: str, folder: Path, fault_kind: Kind, *, batch: int = 4) -> list[str]:
+    """As `every_poison` by crashes, with one more fault at each call of what handles the poison message."""
+    _, calls = undisturbed(job, kind, folder, batch=batch)
+    broken: list[str] = []
+    for fault in each_time(Kind.CRASH_BEFORE, calls):
+        with trial(job, kind, folder, fault, batch=batch) as run:
+            run.run()
+            handling = [call for call in run.faulty.calls if call.poison and call.can(fault_kind)]
+        for call in handling:
+            faults = [fault, Fault(fault_kind, at(call.number))]
+            broken += [
+                f"{fault.name}; {fault_kind.value} at {call}: {text}"
+                for text in poisoned(job, kind, folder, faults, batch)
+            ]
+    return broken

@@ -1,0 +1,35 @@
+"""A message that fails at the same call each time it is delivered: the job still ends, whole, by its poison handler."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fault_cases import JOBS, Job, every_fault_in_poison, every_poison
+from faulty import Kind
+from samples import two_stages
+
+SMALL = {name: job for name, job in JOBS.items() if name != "101 tasks"}
+SMALLEST = {
+    "one task in two stages": Job(make=two_stages, params={"n": 1}),
+    **{name: JOBS[name] for name in ("no task in two stages", "a failing task", "a fan-out that raises")},
+    **{name: JOBS[name] for name in ("an aggregate that raises",)},
+}
+
+
+@pytest.mark.parametrize("kind", [Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.FAILED], ids=lambda kind: kind.value)
+@pytest.mark.parametrize("name", SMALL)
+def test_a_message_that_never_gets_past_a_call_leaves_an_ended_job(tmp_path: Path, name: str, kind: Kind) -> None:
+    assert every_poison(SMALL[name], "memory", tmp_path, kind) == []
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_a_poison_handler_that_dies_at_any_call_leaves_an_ended_job(tmp_path: Path, name: str) -> None:
+    assert every_fault_in_poison(SMALLEST[name], "memory", tmp_path, Kind.CRASH_BEFORE) == []
+
+
+@pytest.mark.parametrize("kind", [Kind.CRASH_AFTER, Kind.DOUBTFUL, Kind.REFUSED], ids=lambda kind: kind.value)
+@pytest.mark.parametrize("name", ["no task in two stages", "an aggregate that raises"])
+def test_a_poison_handler_whose_answers_are_lost_leaves_an_ended_job(tmp_path: Path, name: str, kind: Kind) -> None:
+    assert every_fault_in_poison(SMALLEST[name], "memory", tmp_path, kind) == []

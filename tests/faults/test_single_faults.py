@@ -1,0 +1,57 @@
+"""One fault at every port call of a job, one at a time: the job ends as without it, and every invariant holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fault_cases import JOBS, every_single_fault, unlike_calls
+from faulty import Kind
+
+CRASHES = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER)
+FAILURES = (Kind.FAILED, Kind.DOUBTFUL, Kind.REFUSED)
+DUPLICATES = (Kind.TWICE, Kind.TWICE_LATE)
+SMALL = [name for name in JOBS if name != "101 tasks"]
+
+
+@pytest.mark.parametrize("kind", CRASHES, ids=lambda kind: kind.value)
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+def test_a_process_that_dies_before_or_after_any_call_changes_nothing(
+    tmp_path: Path, store: str, name: str, kind: Kind
+) -> None:
+    assert every_single_fault(JOBS[name], store, tmp_path, kind) == []
+
+
+@pytest.mark.parametrize("kind", FAILURES, ids=lambda kind: kind.value)
+@pytest.mark.parametrize("name", SMALL)
+def test_a_store_that_fails_or_answers_wrongly_once_changes_nothing(tmp_path: Path, name: str, kind: Kind) -> None:
+    assert every_single_fault(JOBS[name], "memory", tmp_path, kind) == []
+
+
+@pytest.mark.parametrize("kind", DUPLICATES, ids=lambda kind: kind.value)
+@pytest.mark.parametrize("name", SMALL)
+def test_a_message_that_is_in_the_queue_twice_changes_nothing(tmp_path: Path, name: str, kind: Kind) -> None:
+    assert every_single_fault(JOBS[name], "memory", tmp_path, kind) == []
+
+
+@pytest.mark.parametrize("deliveries", [1, 1_000])
+@pytest.mark.parametrize("name", SMALL)
+def test_another_instance_that_takes_over_at_any_call_changes_nothing(
+    tmp_path: Path, name: str, deliveries: int
+) -> None:
+    assert every_single_fault(JOBS[name], "memory", tmp_path, Kind.LEASE_LOST, deliveries=deliveries) == []
+
+
+@pytest.mark.parametrize("kind", [*FAILURES, *DUPLICATES, Kind.LEASE_LOST], ids=lambda kind: kind.value)
+def test_three_tasks_in_two_stages_stand_every_other_fault_on_sqlite(tmp_path: Path, kind: Kind) -> None:
+    job = JOBS["three tasks in two stages"]
+    assert every_single_fault(job, "sqlite", tmp_path, kind, deliveries=1) == []
+
+
+@pytest.mark.parametrize("kind", list(Kind), ids=lambda kind: kind.value)
+def test_a_job_of_two_shards_stands_every_fault(tmp_path: Path, kind: Kind) -> None:
+    assert (
+        every_single_fault(JOBS["101 tasks"], "memory", tmp_path, kind, deliveries=1, batch=16, only=unlike_calls) == []
+    )

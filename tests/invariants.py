@@ -1,0 +1,213 @@
+"""What must hold of every job that was left alone until its queues were empty, whatever happened to it before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jobkit.runtime.messages import decode_message
+from jobkit.runtime.model import Chain, JobRecord, StageRecord, StageState, Status
+from jobkit.runtime.processing import QUEUES
+from jobkit.runtime.repository import Repository
+from jobkit.runtime.storage.ports import Entity, Span, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One row as it was right after a write (None: deleted), or one message that was sent, in the order it happened."""
+
+    place: str
+    partition: str = ""
+    row: str = ""
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+    body: str = ""
+
+
+def check_invariants(store: Store, job_id: str, history: Sequence[Written] = (), *, dead_submits: int = 0) -> None:
+    """Raise AssertionError that names everything broken in a job whose queues have run empty.
+
+    `history` is every write and send since the store was empty, where a wrapper has kept it (see `faulty`).
+    `dead_submits` is how many clients died before their job row was written: each may have left an index row behind.
+    """
+    chain = Repository(store.tables).get_chain(job_id)
+    broken = [
+        *_broken_job(chain),
+        *_broken_stages(chain),
+        *(text for stage in chain.stages for text in _broken_tasks(store, stage)),
+        *_left_behind(store, chain.job, dead_submits),
+        *_broken_history(job_id, history),
+    ]
+    assert not broken, f"job {job_id}: " + "; ".join(broken)
+
+
+def outcome(store: Store, job_id: str) -> dict[str, Any]:
+    """What a job came to, without times: equal for equal runs."""
+    repository = Repository(store.tables)
+    chain = repository.get_chain(job_id)
+    return {
+        "status": chain.job.status.value,
+        "error": chain.job.error,
+        "result": chain.job.result_json,
+        "stages": [
+            (stage.number, stage.state.value, stage.task_count, stage.summary.completed, stage.summary.failed)
+            for stage in chain.stages
+        ],
+        "tasks": [
+            (task.ref.task_id, task.status.value, task.attempt, task.params_json, task.result_json, task.error)
+            for stage in chain.stages
+            for task in repository.all_tasks(stage)
+        ],
+    }
+
+
+def _broken_job(chain: Chain) -> list[str]:
+    job = chain.job
+    broken: list[str] = []
+    if not job.status.ended:
+        broken.append(f"the job is {job.status} at stage {job.stage}")
+    if job.status is Status.COMPLETED and (job.error is not None or job.result_json is None or job.stage is not None):
+        broken.append(f"the completed job has error {job.error}, result {job.result_json}, stage {job.stage}")
+    if job.status is Status.FAILED and (job.error is None or job.result_json is not None):
+        broken.append(f"the failed job has error {job.error}, result {job.result_json}")
+    return broken
+
+
+def _broken_stages(chain: Chain) -> list[str]:
+    states = [stage.state for stage in chain.stages]
+    closed = states.count(StageState.CLOSED)
+    broken: list[str] = []
+    if states != [StageState.CLOSED] * closed + [StageState.UNPLANNED] * (len(states) - closed):
+        broken.append(f"the stages are {[state.value for state in states]}")
+    if chain.job.status is Status.COMPLETED and closed < len(states):
+        broken.append(f"the job completed with {closed} of {len(states)} stages closed")
+    failed = [stage.number for stage in chain.stages if stage.error is not None]
+    if failed and (chain.job.status is not Status.FAILED or failed != [chain.stages[closed - 1].number]):
+        broken.append(f"stages {failed} have errors, {closed} are closed and the job is {chain.job.status}")
+    if closed < len(states) and chain.job.status is Status.FAILED and not failed:
+        broken.append("the job failed before its last stage, and no stage has an error")
+    return broken
+
+
+def _broken_tasks(store: Store, stage: StageRecord) -> list[str]:
+    where = f"stage {stage.number}"
+    count = stage.task_count or 0
+    tasks = list(Repository(store.tables).all_tasks(stage))
+    broken: list[str] = []
+    if [task.ref.index for task in tasks] != list(range(count)):
+        broken.append(f"{where} has {len(tasks)} task rows for {count} tasks")
+    broken += [f"task {t.ref.task_id} is {t.status} for ever" for t in tasks if not t.status.ended]
+    broken += [
+        f"task {t.ref.task_id} is {t.status} with result {t.result_json} and error {t.error}"
+        for t in tasks
+        if t.status.ended and ((t.status is Status.COMPLETED) is (t.error is not None or t.result_json is None))
+    ]
+    counts = [sum(task.status is status for task in tasks) for status in (Status.COMPLETED, Status.FAILED)]
+    if counts != [stage.summary.completed, stage.summary.failed]:
+        broken.append(f"{where} counts {stage.summary.completed} + {stage.summary.failed}, its rows {counts}")
+    broken += [
+        f"{where}: {entity.partition} {entity.row} of a plan that was not sealed is {entity.properties}"
+        for entity in _task_rows(store, stage)
+        if (entity.partition.split(".")[2] != stage.plan or stage.task_count is None)
+        and (entity.properties["status"] != "queued" or "owner_key" in entity.properties)
+    ]
+    return broken
+
+
+def _task_rows(store: Store, stage: StageRecord) -> list[Entity]:
+    start = f"{stage.job_id}.{stage.number:02}."
+    return [e for e in store.tables.query("tasks", Span(start, start + "~")) if e.partition.split(".")[3] == "t"]
+
+
+def _left_behind(store: Store, job: JobRecord, dead_submits: int) -> list[str]:
+    broken = [f"{left} messages left in {queue}" for queue in QUEUES if (left := store.queues.length(queue))]
+    start = f"active-{job.job_id}-"
+    active = [e.row for e in store.tables.query("index", "jobs", rows=Span(start, start + "~"))]
+    if any(row.startswith(f"{start}{job.epoch}-") for row in active):
+        broken.append("the job is still listed among the active ones")
+    elif len(active) > dead_submits:
+        broken.append(f"{active} are listed among the active jobs")
+    recent = [e for e in store.tables.query("index", "jobs", rows=Span("recent-", "recent-~"))]
+    recent = [e for e in recent if e.properties["job_id"] == job.job_id]
+    if not 1 <= len(recent) <= 1 + dead_submits:
+        broken.append(f"the job is listed {len(recent)} times among the recent ones")
+    return broken
+
+
+def _broken_history(job_id: str, history: Sequence[Written]) -> list[str]:
+    broken: list[str] = []
+    sealed: dict[int, str] = {}
+    closed: list[int] = []
+    ended = False
+    for step in history:
+        if step.body:
+            broken += _broken_message(job_id, step.body, sealed)
+        elif step.place == "jobs" and step.partition == job_id and step.row == "job":
+            status = (step.after or {}).get("status")
+            if ended and (step.after is None or status != (step.before or {}).get("status")):
+                broken.append(f"the ended job became {status}")
+            ended = status in ("completed", "failed")
+        elif step.place == "jobs" and step.partition == job_id and step.row.startswith("stage-"):
+            broken += _broken_step(int(step.row.removeprefix("stage-")), step, sealed, closed)
+        elif step.place == "tasks" and step.partition.startswith(f"{job_id}."):
+            broken += _broken_task_write(step, sealed, closed)
+    if closed != sorted(set(closed)):
+        broken.append(f"the stages were closed in the order {closed}")
+    return broken
+
+
+_STEPS = {
+    (None, "unplanned"),
+    ("unplanned", "planning"),
+    ("planning", "planning"),
+    ("planning", "sealed"),
+    ("sealed", "sealed"),  # the stop flag
+    ("sealed", "closed"),
+    ("unplanned", "closed"),  # given up
+    ("planning", "closed"),
+}
+
+
+def _broken_step(number: int, step: Written, sealed: dict[int, str], closed: list[int]) -> list[str]:
+    before, after = step.before or {}, step.after or {}
+    state = after.get("state")
+    broken: list[str] = []
+    if (before.get("state"), state) not in _STEPS:
+        broken.append(f"stage {number} went from {before.get('state')} to {state}")
+    if state == "sealed":
+        if number in sealed and sealed[number] != after["plan"]:
+            broken.append(f"stage {number} was sealed twice")
+        sealed[number] = str(after["plan"])
+    if state == "closed":
+        closed.append(number)
+    return broken
+
+
+def _broken_task_write(step: Written, sealed: dict[int, str], closed: list[int]) -> list[str]:
+    _, stage, plan, kind, *_ = step.partition.split(".")
+    number = int(stage)
+    if kind != "t":
+        return [] if sealed.get(number) == plan else [f"stage {number} was marked before it was sealed"]
+    before, after = step.before or {}, step.after or {}
+    where = f"task {number}-{int(step.row)}"
+    if before.get("status") in ("completed", "failed"):
+        return [f"{where} was {before['status']} and became {after.get('status')}"]
+    if step.before is None:
+        return [] if sealed.get(number) != plan else [f"{where} was planned after the seal"]
+    if sealed.get(number) != plan:
+        return [f"{where} was touched before its plan was sealed"]
+    return [f"{where} was touched after stage {number} was closed"] if number in closed else []
+
+
+def _broken_message(job_id: str, body: str, sealed: dict[int, str]) -> list[str]:
+    try:
+        message = decode_message(body)
+    except ValueError:
+        return []
+    except Exception:  # noqa: BLE001 - a foreign message, on purpose
+        return []
+    if message.job_id != job_id or not message.plan or sealed.get(message.stage) == message.plan:
+        return []
+    return [f"a message of the unsealed plan {message.plan} of stage {message.stage} was sent: {json.loads(body)}"]
