@@ -57,7 +57,7 @@ def run_job(
             ended.set()
 
     clock = SystemClock()
-    with LocalStore.open(folder / f"{time.monotonic_ns()}.db", clock=clock) as local:
+    with LocalStore.open(folder / f"{time.monotonic_ns()}.db") as local:
         store = wrap(local.store)
         service = Service(
             store,

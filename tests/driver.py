@@ -36,7 +36,7 @@ TABLES = ("jobs", "tasks", "index")
 EVERYTHING = Span("", "\x7f")
 
 
-class Crash(BaseException):  # noqa: N818 - no error: the process is gone
+class Crash(BaseException):
     """The death of the process. Nothing in the product may catch it for good: see `faulty`."""
 
 

@@ -129,7 +129,7 @@ def _left_behind(store: Store, job: JobRecord, dead_submits: int) -> list[str]:
         broken.append("the job is still listed among the active ones")
     elif len(active) > dead_submits:
         broken.append(f"{active} are listed among the active jobs")
-    recent = [e for e in store.tables.query("index", "jobs", rows=Span("recent-", "recent-~"))]
+    recent = list(store.tables.query("index", "jobs", rows=Span("recent-", "recent-~")))
     recent = [e for e in recent if e.properties["job_id"] == job.job_id]
     if not 1 <= len(recent) <= 1 + dead_submits:
         broken.append(f"the job is listed {len(recent)} times among the recent ones")

@@ -39,8 +39,10 @@ def raises(error: BaseException) -> Callable[[Any], Any]:
         (
             lambda job: "x" * (8 * 1024 * 1024 - 1),
             "PayloadTooLarge",
-            "aggregate failed: the job's result takes 8,388,609 bytes as JSON, the limit is 8,388,608: "
-            "store it in a blob (or a file) and return the reference",
+            (
+                "aggregate failed: the job's result takes 8,388,609 bytes as JSON, the limit is 8,388,608: "
+                "store it in a blob (or a file) and return the reference"
+            ),
         ),
     ],
 )

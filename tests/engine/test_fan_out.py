@@ -120,8 +120,10 @@ def test_an_item_over_256_kib_fails_the_job_with_what_to_do(drive: Drive) -> Non
     assert (job["status"], job["error"]["type"], job["error"]["message"]) == (
         "failed",
         "PayloadTooLarge",
-        "planning stage 1 'Length' failed: the item of task 1 takes 262,145 bytes as JSON, the limit is 262,144: "
-        "store it in a blob (or a file) and return the reference",
+        (
+            "planning stage 1 'Length' failed: the item of task 1 takes 262,145 bytes as JSON, the limit is 262,144: "
+            "store it in a blob (or a file) and return the reference"
+        ),
     )
 
 

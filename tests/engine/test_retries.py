@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from datetime import timedelta
@@ -149,7 +150,7 @@ def test_the_next_attempt_does_not_start_before_its_pause_is_over(drive: Drive) 
 
     driver.finish("one_stage", {"n": 1})
 
-    gaps = [(later - earlier).total_seconds() for earlier, later in zip(started, started[1:], strict=False)]
+    gaps = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(started)]
     assert len(gaps) == 2
     assert 30 <= gaps[0] < 70
     assert 60 <= gaps[1] < 130

@@ -240,8 +240,10 @@ def test_a_source_must_be_a_job_of_the_same_type_that_has_ended_the_stage_before
         (["1", "3"], "stages of three: [1, 3] do not follow one another"),
         (
             ["dubble_it"],
-            "stages of three: there is no 'dubble_it'. Did you mean 'double_it'? "
-            "There are 1 'Count Up', 2 'Double It!', 3 'Add One'.",
+            (
+                "stages of three: there is no 'dubble_it'. Did you mean 'double_it'? "
+                "There are 1 'Count Up', 2 'Double It!', 3 'Add One'."
+            ),
         ),
         (["4"], "stages of three: there is no '4'. There are 1 'Count Up', 2 'Double It!', 3 'Add One'."),
     ],
@@ -261,8 +263,10 @@ def test_a_stage_alone_without_a_source_fails_with_what_to_name(drive: Drive) ->
     assert (job["status"], job["error"]["type"], job["error"]["message"]) == (
         "failed",
         "ValueError",
-        "planning stage 3 'Add One' failed: this job does not run stage 2 'Double It!'; "
-        "name the job that has its results (--from)",
+        (
+            "planning stage 3 'Add One' failed: this job does not run stage 2 'Double It!'; "
+            "name the job that has its results (--from)"
+        ),
     )
 
 

@@ -36,7 +36,7 @@ def throw(error: BaseException) -> Any:
     raise error
 
 
-class Unspeakable(Exception):  # noqa: N818 - it is about its text
+class Unspeakable(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no text")
 
@@ -85,14 +85,18 @@ class Unspeakable(Exception):  # noqa: N818 - it is about its text
         (
             lambda task: "x" * (256 * 1024),
             "PayloadTooLarge",
-            "what the task returned takes 262,146 bytes as JSON, the limit is 262,144: "
-            "store it in a blob (or a file) and return the reference",
+            (
+                "what the task returned takes 262,146 bytes as JSON, the limit is 262,144: "
+                "store it in a blob (or a file) and return the reference"
+            ),
         ),
         (
             lambda task: "é" * (128 * 1024),
             "PayloadTooLarge",
-            "what the task returned takes 262,146 bytes as JSON, the limit is 262,144: "
-            "store it in a blob (or a file) and return the reference",
+            (
+                "what the task returned takes 262,146 bytes as JSON, the limit is 262,144: "
+                "store it in a blob (or a file) and return the reference"
+            ),
         ),
     ],
 )

@@ -145,7 +145,7 @@ async def yields_async(self: Any, task: Any) -> AsyncIterator[int]:
     yield 1
 
 
-def unresolved(self: Any, task: TaskContext[Any, "Missing"]) -> int:  # type: ignore[name-defined]  # noqa: F821 - on purpose
+def unresolved(self: Any, task: TaskContext[Any, Missing]) -> int:  # type: ignore[name-defined]  # noqa: F821 - on purpose
     return 1
 
 

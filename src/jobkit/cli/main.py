@@ -18,6 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich help takes as long to import as all the rest
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 inspect_app = typer.Typer(help="Show what is in a store. For example: jobkit inspect job 3f9c.", no_args_is_help=True)

@@ -197,10 +197,10 @@ def _form_of(annotation: Any) -> tuple[_Form, str]:
 
 
 def _is_structure(annotation: Any) -> bool:
-    is_class = isinstance(annotation, type)
-    return is_class and (
-        issubclass(annotation, BaseModel) or dataclasses.is_dataclass(annotation) or is_typeddict(annotation)
-    )
+    if not isinstance(annotation, type):
+        return False
+    found = cast("type[object]", annotation)
+    return issubclass(found, BaseModel) or dataclasses.is_dataclass(found) or is_typeddict(found)
 
 
 def _default_of(info: FieldInfo) -> str | None:

@@ -69,8 +69,7 @@ def warn_of(problem: Problem) -> None:
 def open_session(store: str, *, project: Project | None, loaded: Loaded | None = None) -> Generator[Session]:
     """Open the store that `--store` names. Raises InvalidSetting, StoreUnavailable."""
     path = store_path(store, project)
-    clock = SystemClock()
-    with LocalStore.open(path, clock=clock, hub=hub_name()) as opened:
+    with LocalStore.open(path, hub=hub_name()) as opened:
         yield Session(loaded=loaded or load_controllers(project), store=opened, store_path=path)
 
 

@@ -18,6 +18,7 @@ from .numbers import fresh_numbers
 from .presence import LOOK_S, Presence
 from .sqlite_queues import SqliteQueues
 from .sqlite_tables import SqliteTables
+from .store_clock import StoreClock
 from .wakeups import Wakeups
 
 
@@ -31,7 +32,7 @@ class LocalStore:
         store: Both.
     """
 
-    def __init__(self, path: Path, *, clock: Clock, hub: str) -> None:
+    def __init__(self, path: Path, *, clock: Clock | None, hub: str) -> None:
         """See `open`."""
         self.path = path.absolute()
         self._database = Database(self.path)
@@ -44,7 +45,7 @@ class LocalStore:
         self.queues = SqliteQueues(
             self._database,
             hub=hub,
-            clock=clock,
+            clock=clock or StoreClock(self._database),
             numbers=numbers,
             presence=self._presence,
             wakeups=self._wakeups,
@@ -52,10 +53,10 @@ class LocalStore:
         self.store = Store(self.tables, self.queues)
 
     @classmethod
-    def open(cls, path: Path | str, *, clock: Clock, hub: str = "jobkit") -> Self:
+    def open(cls, path: Path | str, *, clock: Clock | None = None, hub: str = "jobkit") -> Self:
         """Open the store in this file, or create it and its folder.
 
-        Hubs keep apart in one file. Raises StoreUnavailable, StoreDamaged, StoreTooNew.
+        Hubs keep apart in one file. `clock` says when messages become visible; by default the store has its own. Raises StoreUnavailable, StoreDamaged, StoreTooNew.
         """
         return cls(Path(path), clock=clock, hub=hub)
 

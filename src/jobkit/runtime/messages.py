@@ -149,10 +149,12 @@ def decode_message(text: str) -> Message:
     return Message(kind=kind, not_before=not_before, **values)
 
 
-def _can_be(attribute: str, value: int | str) -> bool:
+def _can_be(attribute: str, value: object) -> bool:
     """Whether a store can hold a field's value, and a row's key where it becomes part of one."""
     if isinstance(value, int):
         return 0 <= value < 2**31
+    if not isinstance(value, str):
+        return False
     if attribute in _NAMES:
         return _NAME.fullmatch(value) is not None
     return value.isascii() or value.encode("utf-8", "ignore").decode() == value  # no lone surrogate
