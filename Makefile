@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint types layers test format bench clean
+.PHONY: help setup check lint types layers test kills format bench clean
 
 PYTHON ?= python3
 # The tools of .venv come first where it exists; otherwise those of the shell.
@@ -27,6 +27,9 @@ layers: ## who may import whom
 
 test: ## the tests
 	pytest
+
+kills: ## a run killed with -9 at 50 random moments
+	JOBKIT_TEST_KILLS=50 pytest -n0 --timeout 600 tests/kills
 
 format: ## format, and fix what ruff can
 	ruff format

@@ -1,6 +1,6 @@
 """The figures of DESIGN section 8 that a laptop can measure, in one command: python bench/run.py [PART …].
 
-Parts: cold, tasks, calls, latency. Ratios are measured side by side in this run; times are this machine's alone.
+Parts: cold, tasks, calls, latency, instances, memory. Ratios are measured side by side in this run; times are this machine's alone.
 """
 
 from __future__ import annotations
@@ -186,10 +186,79 @@ def latency(folder: Path, console: Console, stages: int) -> None:
     console.print("to hold: p95 under 50 ms\n")
 
 
+def instances(folder: Path, console: Console, n: int) -> None:
+    """Whole commands on 1, 2 and 4 instances: tasks that compute, and tasks that do nothing."""
+    project = folder / "project"
+    (project / "controllers").mkdir(parents=True)
+    (project / "pyproject.toml").write_text("[tool.jobkit]\n")
+    for name in ("noop.py", "cpu.py"):
+        (project / "controllers" / name).write_text((Path(__file__).parent / name).read_text())
+    table = Table(title=f"Instances: whole commands, {os.cpu_count()} cores; peak memory of the largest process")
+    for title in ("job", "instances", "seconds", "tasks a second", "speed-up", "peak MB"):
+        table.add_column(title, justify="left" if title == "job" else "right")
+    jobs = {"cpu": ("cpu", 48, 2), "noop": ("noop", n, 8)}
+    for title, (job_type, size, concurrency) in jobs.items():
+        first = 0.0
+        for count in (1, 2, 4):
+            store = f"local:{folder / f'{job_type}{count}.db'}"
+            command = ["run", job_type, "--n", str(size), "--instances", str(count), "--concurrency", str(concurrency)]
+            seconds, peak_mb = measured([sys.executable, "-m", "jobkit", *command, "--store", store], project)
+            first = first or seconds
+            cells = (f"{seconds:.1f}", f"{size / seconds:,.0f}", f"{first / seconds:.2f}", f"{peak_mb:.0f}")
+            table.add_row(f"{title}, n = {size:,}", str(count), *cells)
+    console.print(table)
+    console.print()
+
+
+def memory(folder: Path, console: Console, sizes: list[int]) -> None:
+    """Peak memory of a whole run by its number of tasks."""
+    table = Table(title="Memory: jobkit run noop, one instance, whole process")
+    for title in ("n", "seconds", "peak MB"):
+        table.add_column(title, justify="right")
+    project = folder / "memory"
+    (project / "controllers").mkdir(parents=True)
+    (project / "pyproject.toml").write_text("[tool.jobkit]\n")
+    (project / "controllers" / "noop.py").write_text((Path(__file__).parent / "noop.py").read_text())
+    for n in sizes:
+        command = [
+            sys.executable,
+            "-m",
+            "jobkit",
+            "run",
+            "noop",
+            "--n",
+            str(n),
+            "--store",
+            f"local:{folder / f'm{n}.db'}",
+        ]
+        seconds, peak_mb = measured(command, project)
+        table.add_row(f"{n:,}", f"{seconds:.1f}", f"{peak_mb:.0f}")
+    console.print(table)
+    console.print("to hold: under 250 MB, whatever n is\n")
+
+
+def measured(command: list[str], folder: Path) -> tuple[float, float]:
+    """Run a command; return its seconds and the peak memory of its largest process in MB, by the system's account."""
+    code = (
+        "import resource, subprocess, sys\n"
+        "done = subprocess.run(sys.argv[1:], capture_output=True, text=True)\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, done.returncode, done.stderr[-500:])"
+    )
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], cwd=folder, capture_output=True, text=True, check=True
+    )
+    seconds = time.perf_counter() - started
+    peak_kb, returned, said = done.stdout.split(" ", 2)
+    if int(returned):
+        raise RuntimeError(f"{command}: {said}")
+    return seconds, int(peak_kb) / 1024
+
+
 def main() -> None:
     """Run the parts that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["cold", "tasks", "calls", "latency"])
+    parser.add_argument("parts", nargs="*", default=["cold", "tasks", "calls", "latency", "instances", "memory"])
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--n", type=int, default=10_000)
     arguments = parser.parse_args()
@@ -202,6 +271,8 @@ def main() -> None:
             "tasks": lambda: tasks(folder, console, arguments.runs, arguments.n),
             "calls": lambda: calls(folder, console, [100, 1_000, arguments.n]),
             "latency": lambda: latency(folder, console, 40),
+            "instances": lambda: instances(folder, console, arguments.n),
+            "memory": lambda: memory(folder, console, [1_000, arguments.n, 10 * arguments.n]),
         }
         for part in arguments.parts:
             parts[part]()
