@@ -89,6 +89,7 @@ def test_a_hundred_equal_submits_at_once_are_one_job_with_one_closing_a_stage(dr
     (job_id,) = {one.chain.job.job_id for one in submitted}
     assert [(event.stage, event.count) for event in driver.told(Action.CLOSED)] == [(1, 4), (2, 4)]
     assert len(driver.told(Action.CLAIMED)) == 8
+    assert {event.text.split(":")[0] for event in driver.told(Action.DROPPED)} <= {"plan"}  # no task was sent twice
     check_invariants(driver.store, job_id)
 
 

@@ -149,7 +149,24 @@ def changing(lists: list[list[int]]) -> Callable[[int], Iterator[int]]:
     return items
 
 
-@pytest.mark.parametrize("number", [9, 10, 11, 12])
+def test_the_message_of_a_second_submit_that_comes_while_the_first_plans_is_dropped(tmp_path: Path) -> None:
+    def items(n: int) -> Iterator[int]:
+        yield 1
+        two.other.submit("one_stage", {"n": 1})
+        two.other.run(deliveries=1)
+
+    two = Two(tmp_path, one_stage(lambda task: task.params, items=items))
+    job_id = two.one.submit("one_stage", {"n": 1})
+    two.one.submit("one_stage", {"n": 1})
+
+    two.one.run()
+
+    assert [event.text for event in two.other.told(Action.DROPPED)] == ["plan: another message plans the stage"]
+    assert len(two.one.told(Action.PLANNING)) == 1
+    two.check(job_id)
+
+
+@pytest.mark.parametrize("number", [10, 11, 12, 13])
 def test_a_plan_is_never_mixed_of_two_tries(tmp_path: Path, number: int) -> None:
     lists = [list(range(250)), list(range(1_000, 1_030))]
     controller = one_stage(lambda task: task.params, items=changing(lists))

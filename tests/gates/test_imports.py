@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 HEAVY = {"azure", "libcst", "cookiecutter", "sqlite3", "asyncio", "pydantic", "rfc8785"}
 OURS = {"jobkit.local", "jobkit.runtime", "jobkit.views"}
 
@@ -25,6 +27,18 @@ def test_the_command_line_starts_without_the_runtime_the_store_and_azure():
     # typer itself comes with what it needs; the rest must wait for the command
     own = {name for name in loaded if any(name == part or name.startswith(part + ".") for part in OURS)}
     foreign = {name.partition(".")[0] for name in loaded - loaded_by("import typer, rich")} & HEAVY
+    assert (own, foreign) == (set(), set())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["inspect", "--help"], ["worker", "--help"]])
+def test_a_help_screen_loads_nothing_but_typer_and_its_own(arguments):
+    loaded = loaded_by(
+        f"from jobkit.cli.main import main\nsys.argv = ['jobkit', *{arguments}]\ntry: main()\nexcept SystemExit: pass"
+    )
+
+    own = {name for name in loaded if any(name == part or name.startswith(part + ".") for part in OURS)}
+    # pydantic comes with typer's own reading of typed options
+    foreign = {name.partition(".")[0] for name in loaded} & ((HEAVY | {"rich"}) - {"pydantic"})
     assert (own, foreign) == (set(), set())
 
 

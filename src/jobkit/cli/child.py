@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from typing import Final
+from typing import IO, Final
 
 from jobkit.local.host import Instance
 from jobkit.runtime.events import Event
@@ -26,6 +26,7 @@ TELL_EVERY_S: Final = 0.1
 def main() -> None:
     """Work until told to stop."""
     path, concurrency, job_id = sys.argv[1:]
+    parent_writes, parent_reads = _take_pipes()
     lock = threading.Lock()
     events: list[Event] = []
 
@@ -38,14 +39,14 @@ def main() -> None:
         with lock:
             told, events[:] = list(events), []
         if told:
-            sys.stdout.write(write_events(told))
-            sys.stdout.flush()
+            parent_reads.write(write_events(told))
+            parent_reads.flush()
 
     grace: list[str] = []
     stopped = threading.Event()
 
     def listen() -> None:
-        grace.append(sys.stdin.readline())
+        grace.append(parent_writes.readline())
         stopped.set()
 
     threading.Thread(target=listen, daemon=True).start()
@@ -68,6 +69,15 @@ def main() -> None:
             left = 1  # nobody listens any more
     if left:
         os._exit(0)  # tasks still run in threads that can't be stopped; their messages are free again
+
+
+def _take_pipes() -> tuple[IO[str], IO[str]]:
+    """Take the pipes to the parent away from users' code: what that prints is on stderr, and it has nothing to read."""
+    pipes = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return pipes
 
 
 if __name__ == "__main__":

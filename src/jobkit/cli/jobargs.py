@@ -12,7 +12,6 @@ from typing import Annotated, Any, Final, cast
 
 import typer
 from pydantic import BaseModel
-from rich.markup import escape
 
 from jobkit.runtime.controller import BaseController
 from jobkit.runtime.errors import InvalidParams, InvalidSource, did_you_mean
@@ -159,10 +158,10 @@ def run_job_command(
             )
         )
 
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command(
         context_settings={"help_option_names": ["-h", "--help"]},
-        epilog=escape(f"For example: {example_of(command, controller)}"),
+        epilog=f"For example: {example_of(command, controller)}",
     )(command_for(controller, [*OWN_OPTIONS, *extra_options], with_values))
     app(rest, prog_name=f"jobkit {command} {job_type}")
 

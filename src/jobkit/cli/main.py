@@ -34,7 +34,9 @@ StoreOption = Annotated[
 
 def _version(wanted: bool) -> None:
     if wanted:
-        sys.stdout.write(f"jobkit {__version__}\n")
+        from .output import write_out
+
+        write_out(f"jobkit {__version__}\n")
         raise typer.Exit
 
 

@@ -16,7 +16,6 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
-from rich.markup import escape
 
 from jobkit.runtime.controller import BaseController
 from jobkit.runtime.errors import InvalidParams
@@ -103,7 +102,7 @@ def command_for(
         body(given, {name: value for name, value in values.items() if name not in names})
 
     parameters = [_parameter(name, option) for name, option in names.items()]
-    command.__doc__ = escape(inspect.cleandoc(controller.__doc__ or controller.job_type))
+    command.__doc__ = inspect.cleandoc(controller.__doc__ or controller.job_type)
     command.__signature__ = inspect.Signature([*parameters, *own])  # type: ignore[attr-defined] # typer reads it
     command.__annotations__ = {p.name: p.annotation for p in (*parameters, *own)}
     return command
@@ -126,10 +125,9 @@ def _parameter(name: str, option: ParamOption) -> inspect.Parameter:
     default = "[required]" if option.default is None else f"[default: {option.default}]"
     info = typer.Option(
         *option.flags,
-        help=escape(f"{option.help} {default}".strip()),  # a user's brackets are no markup
+        help=f"{option.help} {default}".strip(),
         metavar=option.metavar,
         show_default=False,
-        rich_help_panel="Parameters",
     )
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[annotation, info])
 

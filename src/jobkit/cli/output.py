@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import sys
@@ -28,15 +29,18 @@ def is_piped() -> bool:
 
 def show(renderable: RenderableType) -> None:
     """Print what was asked for on stdout. Raises JobkitError when it can't be written."""
-    console = Console(highlight=False, width=PIPE_WIDTH if is_piped() else None, soft_wrap=False)
-    with console.capture() as captured:
-        console.print(renderable)
-    write_out("\n".join(line.rstrip(" ") for line in captured.get().split("\n")))
+    text = io.StringIO()
+    piped = is_piped()
+    Console(
+        file=text, highlight=False, force_terminal=None if piped else True, width=PIPE_WIDTH if piped else None
+    ).print(renderable)
+    write_out("\n".join(line.rstrip(" ") for line in text.getvalue().split("\n")))
 
 
 def print_json(document: Any) -> None:
     """Print one JSON document on stdout. Raises JobkitError when it can't be written."""
-    write_out(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    write_out(json.dumps(document, ensure_ascii=not is_utf8, indent=2) + "\n")
 
 
 def write_out(text: str) -> None:
@@ -44,6 +48,8 @@ def write_out(text: str) -> None:
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
+    except UnicodeEncodeError:
+        write_out(text.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding))
     except OSError as exc:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes what is left at exit
         if not isinstance(exc, BrokenPipeError):

@@ -215,6 +215,7 @@ class _Listener:
         self._taken_at = 0.0
         self._receiving = False
         self._watched = False
+        self._topped_up = False
         self._short = False
         self._quick = False
         self.threads = [
@@ -272,15 +273,25 @@ class _Listener:
         return waited_s >= TOP_UP_S or (self._busy <= self._threshold and (eager or waited_s >= SPREAD_S))
 
     def _idle(self) -> None:
-        """Wait for a call; one thread at a time looks by itself whether the others are too slow."""
-        if self._watched or self._receiving:
+        """Wait for a call; one thread at a time looks by itself whether the others are too slow.
+
+        Another one may look for places that stay free: for a waiting message it would sleep too long.
+        """
+        soon = bool(self._buffer) or self._busy <= self._threshold
+        if self._receiving or self._watched or (self._topped_up and not soon):
             self._changed.wait()
-            return
-        self._watched = True
-        try:
-            self._changed.wait(SPREAD_S if self._buffer or self._busy <= self._threshold else TOP_UP_S)
-        finally:
-            self._watched = False
+        elif soon:
+            self._watched = True
+            try:
+                self._changed.wait(SPREAD_S)
+            finally:
+                self._watched = False
+        else:
+            self._topped_up = True
+            try:
+                self._changed.wait(TOP_UP_S)
+            finally:
+                self._topped_up = False
 
     def _call_a_watcher(self) -> None:
         if not self._watched:

@@ -86,9 +86,9 @@ def _verdict(chain: Chain, counts: Mapping[int, Summary]) -> Text:
         )
     else:
         summary = counts.get(stage.number, stage.summary)
-        done = f"{summary.ended:,} of {stage.task_count:,} done"
+        ended = f"{summary.ended:,} of {stage.task_count:,} tasks have ended"
         failed = f", {summary.failed:,} failed" if summary.failed else ""
-        text.append(f" stage {stage.number} {stage.name}: {done}{failed}")
+        text.append(f": stage {stage.number} {stage.name}, {ended}{failed}")
     if job.error is not None:
         text.append(f": {job.error.message.partition(chr(10))[0]}")
     return text

@@ -26,7 +26,6 @@ class StageProgress:
     failed: int = 0
     in_flight: int = 0
     retries: int = 0
-    planned: int = 0
     seconds: float | None = None
     last_task: int | None = None
 
@@ -45,13 +44,14 @@ def progress_view(stages: list[StageProgress], note: str = "") -> RenderableType
     table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold", ratio=1)
     for stage in stages:
-        total = stage.total if stage.total is not None else 1
+        total = max(stage.total or 0, 1)
+        style = "red" if stage.failed or stage.status is Status.FAILED else "green"
         bar = ProgressBar(
-            total=max(total, 1),
-            completed=total or 1 if stage.status.ended else stage.ended,
+            total=total,
+            completed=total if stage.status is Status.COMPLETED else stage.ended,
             width=16,
-            complete_style="red" if stage.failed else "green",
-            finished_style="red" if stage.failed else "green",
+            complete_style=style,
+            finished_style=style,
         )
         table.add_row(str(stage.number), Text(stage.name), bar, _counts(stage), _details(stage))
     return Group(table, Text(note, style="dim")) if note else table
@@ -85,5 +85,5 @@ def _details(stage: StageProgress) -> str:
     if stage.seconds is not None:
         parts.append(duration_text(stage.seconds))
     if stage.status.ended and stage.last_task is not None:
-        parts.append(f"task {stage.last_task:,} turned out the lights")
+        parts.append(f"lights out by task {stage.last_task:,}")
     return ", ".join(parts)

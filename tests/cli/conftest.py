@@ -1,0 +1,47 @@
+"""Commands in an empty folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from commands import InProcess, Spawned
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Be in an empty folder, with an environment that says nothing, and forget afterwards what was imported there."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("JOBKIT_HUB", "NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)) or name == "controllers":
+            del sys.modules[name]
+
+
+@pytest.fixture
+def jobkit(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> InProcess:
+    return InProcess(monkeypatch, capfd)
+
+
+@pytest.fixture
+def spawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Spawned]]:
+    """Start `jobkit` in a process of its own; whatever still runs at the end is killed."""
+    output = tmp_path_factory.mktemp("output")
+    started: list[Spawned] = []
+
+    def start(*arguments: str, **env: str) -> Spawned:
+        started.append(Spawned(output, len(started), arguments, env))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.wait()

@@ -1,0 +1,107 @@
+"""Runs the command line: in this process where that will do, else in one of its own."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobkit.cli.main import main
+from waiting import WITHIN_S, wait_until
+
+SAMPLES = Path(__file__).parent / "cli" / "samples"
+JOBKIT = (sys.executable, "-m", "jobkit")
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """The one JSON document on stdout."""
+        return json.loads(self.out)
+
+
+class InProcess:
+    """`jobkit(*arguments)` in this process, as if it were the whole of one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capfd = capfd
+
+    def __call__(self, *arguments: str, stdin: str = "") -> Done:
+        self._monkeypatch.setattr(sys, "argv", ["jobkit", *arguments])
+        self._monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        self._monkeypatch.setenv("JOBKIT_DEBUG", "")
+        self._capfd.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = self._capfd.readouterr()
+        code = left.value.code
+        assert code is None or isinstance(code, int)
+        return Done(code or 0, out, err)
+
+
+class Spawned:
+    """A `jobkit` of its own process, whose output can be looked at while it runs."""
+
+    def __init__(self, folder: Path, number: int, arguments: Sequence[str], env: dict[str, str]) -> None:
+        self._out = folder / f"out-{number}.txt"
+        self._err = folder / f"err-{number}.txt"
+        with self._out.open("w") as out, self._err.open("w") as err:
+            self.process = subprocess.Popen(
+                [*JOBKIT, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env={**os.environ, **env},
+                start_new_session=True,
+            )
+
+    @property
+    def err(self) -> str:
+        return self._err.read_text()
+
+    def says(self, text: str) -> None:
+        """Wait until it has said something on stderr."""
+        wait_until(lambda: text in self.err or self.process.poll() is not None, f"it says {text!r}", every_s=0.01)
+        assert text in self.err
+
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
+        self.process.send_signal(number)
+
+    def done(self) -> Done:
+        """Wait for its end."""
+        code = self.process.wait(WITHIN_S)
+        return Done(code, self._out.read_text(), self.err)
+
+
+def copy_samples(folder: Path, *names: str) -> None:
+    """Make the folder a project that has these samples as controllers."""
+    (folder / "pyproject.toml").write_text("[tool.jobkit]\n")
+    (folder / "controllers").mkdir(exist_ok=True)
+    for name in names:
+        shutil.copy(SAMPLES / f"{name}.py", folder / "controllers" / f"{name}.py")
+
+
+def still(text: str) -> str:
+    """The text without what differs from time to time: durations, dates, and the widths that come of them."""
+    text = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( UTC|Z)", "DATE", text)
+    text = re.sub(r"\b[\d,.]+ (ms|s)\b( \([\d,.]+ a second\))?", "TIME", text)
+    return re.sub(r" {2,}", "  ", text)
