@@ -34,9 +34,7 @@ StoreOption = Annotated[
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from .output import write_out
-
-        write_out(f"jobkit {__version__}\n")
+        sys.stdout.write(f"jobkit {__version__}\n")
         raise typer.Exit
 
 

@@ -1,4 +1,5 @@
 """A parameter of each kind."""
+# ruff: noqa: RUF012 - pydantic copies a default
 
 import enum
 from datetime import date, timedelta
