@@ -45,6 +45,16 @@ def test_after_a_restart_of_the_machine_the_time_goes_on_and_never_back(tmp_path
     database.close()
 
 
+def test_a_restart_is_noticed_although_the_machine_has_been_up_for_longer_than_before(tmp_path: Path):
+    database = Database(tmp_path / "local.db")
+    StoreClock(database, monotonic_us=lambda: 60, wall_us=lambda: 10 * HOUR_US, boot=lambda: 1)
+
+    days_later = StoreClock(database, monotonic_us=lambda: 2 * HOUR_US, wall_us=lambda: 250 * HOUR_US, boot=lambda: 2)
+
+    assert days_later.now() == at(250 * HOUR_US)
+    database.close()
+
+
 class JumpingClock(SystemClock):
     """A wall clock that is set by some hours at every other look."""
 

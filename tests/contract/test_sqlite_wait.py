@@ -161,16 +161,53 @@ def test_closing_ends_all_waits(store: LocalStore, waiting: Callable[[int], list
         assert isinstance(future.exception(SOON_S), StoreUnavailable | None)
 
 
-def test_who_goes_on_waiting_is_still_woken_when_the_first_one_gave_up(
-    file: Path, store: LocalStore, waiting: Callable[[int], list[Future[float]]]
-) -> None:
+def quickest(tries: int, measure: Callable[[], float]) -> float:
+    """Return the best of some tries: a busy machine delays one, not all."""
+    return min(measure() for _ in range(tries))
+
+
+def test_a_message_of_another_store_is_noticed_quickly(file: Path, store: LocalStore) -> None:
+    with LocalStore.open(file, clock=SystemClock()) as other, ThreadPoolExecutor(1) as pool:
+
+        def latency() -> float:
+            waiter = pool.submit(store.wait, ["tasks"], LONG_S)
+            other.queues.send("tasks", "hello")
+            sent = time.monotonic()
+            waiter.result(LONG_S)
+            latency = time.monotonic() - sent
+            [delivery] = store.queues.receive("tasks", limit=1, visibility_s=60)
+            store.queues.delete("tasks", delivery)
+            return latency
+
+        assert quickest(5, latency) < 0.2
+
+
+def test_a_delayed_message_is_noticed_quickly(store: LocalStore) -> None:
+    def lateness() -> float:
+        store.queues.send("tasks", "later", delay_s=0.1)
+        started = time.monotonic()
+        while not (found := store.queues.receive("tasks", limit=1, visibility_s=60)):
+            store.wait(["tasks"], LONG_S)
+        store.queues.delete("tasks", found[0])
+        return time.monotonic() - started - 0.1
+
+    assert quickest(3, lateness) < 0.2
+
+
+def test_who_goes_on_waiting_is_woken_quickly_when_the_first_one_gave_up(file: Path, store: LocalStore) -> None:
     """The thread that looks for other processes' messages leaves; another one has to look."""
-    with child(file, "send", "1") as sender, ThreadPoolExecutor(1) as pool:
-        assert sender.says() == "ready"
-        first = pool.submit(store.wait, ["tasks"], 0.3)
-        futures = waiting(3)
-        first.result(LONG_S)
+    with LocalStore.open(file, clock=SystemClock()) as other, ThreadPoolExecutor(2) as pool:
 
-        sender.go_on()
+        def latency() -> float:
+            first = pool.submit(store.wait, ["others"], 0.05)
+            second = pool.submit(store.wait, ["tasks"], LONG_S)
+            first.result(LONG_S)
+            other.queues.send("tasks", "hello")
+            sent = time.monotonic()
+            second.result(LONG_S)
+            latency = time.monotonic() - sent
+            [delivery] = store.queues.receive("tasks", limit=1, visibility_s=60)
+            store.queues.delete("tasks", delivery)
+            return latency
 
-        assert all_soon(futures)
+        assert quickest(5, latency) < 0.25

@@ -255,7 +255,7 @@ def test_the_stage_after_a_failed_one_is_never_planned(drive: Drive) -> None:
 
 
 def test_a_delay_before_now_is_refused_where_it_is_written() -> None:
-    with pytest.raises(ValueError, match="RetryLater needs a delay of 0 or more, not -1 day, 23:59:59"):
+    with pytest.raises(ValueError, match="RetryLater needs a delay from 0 to 365 days, not -1 day, 23:59:59"):
         RetryLater(timedelta(seconds=-1))
 
 

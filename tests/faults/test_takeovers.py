@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from driver import LEASE_S, Driver, new_store
 from fault_cases import at
 from faulty import Call, Fault, Faulty, Kind
 from invariants import check_invariants
-from jobkit.runtime import TaskContext
+from jobkit.runtime import RetryLater, TaskContext
 from jobkit.runtime.controller import BaseController
 from jobkit.runtime.events import Action
 from jobkit.runtime.messages import TASKS_QUEUE
@@ -86,6 +86,29 @@ def test_a_duplicate_that_comes_while_the_task_waits_for_its_retry_is_dropped(tm
         "task: the task is queued for another round or attempt"
     ]
     assert only_task(two.one, job["job_id"])["result"] == "done"
+
+
+def test_the_pause_before_a_retry_outlives_the_process_that_was_to_send_it(tmp_path: Path) -> None:
+    started: list[datetime] = []
+
+    def run(task: TaskContext[Count, int]) -> str:
+        started.append(two.clock.now())
+        if task.attempt == 1:
+            raise RetryLater(timedelta(hours=1))
+        return "done"
+
+    sends: list[Call] = []
+
+    def second_send(call: Call) -> bool:
+        sends.extend([call] if (call.verb, call.place) == ("send", "tasks") else [])
+        return len(sends) == 2 and call is sends[-1]
+
+    two = Two(tmp_path, one_stage(run, max_attempts=2), Fault(Kind.CRASH_BEFORE, second_send))
+
+    job = two.one.finish("one_stage", {"n": 1})
+
+    assert (two.one.crashes, job["status"], len(started)) == (1, "completed", 2)
+    assert started[1] - started[0] >= timedelta(hours=1)
 
 
 def test_a_second_delivery_takes_over_and_the_late_result_of_the_first_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """What an import or a help screen costs: heavy packages come in only with the command that needs them."""
 
-import json
 import subprocess
 import sys
 
@@ -12,9 +11,9 @@ OURS = {"jobkit.local", "jobkit.runtime", "jobkit.views"}
 
 def loaded_by(statement: str) -> set[str]:
     """Return all modules that a new interpreter has after a statement."""
-    code = f"import sys, json\nbefore = set(sys.modules)\n{statement}\nprint(json.dumps(sorted(set(sys.modules) - before)))"
+    code = f"import sys\nbefore = set(sys.modules)\n{statement}\nloaded = sorted(set(sys.modules) - before)\nprint(*loaded)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    return set(done.stdout.splitlines()[-1].split())
 
 
 def test_import_jobkit_loads_nothing_else():

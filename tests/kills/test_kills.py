@@ -56,14 +56,17 @@ def test_a_run_that_is_killed_again_and_again_ends_and_runs_nothing_recorded_aga
     assert again + sorted(set(project.ran()) & recorded) == []
 
 
-def test_a_task_that_kills_its_process_each_time_fails_as_poison_and_the_others_complete(project: Project):
-    arguments = ("--n", "5", "--deadly", "3", "--concurrency", "1")
+@pytest.mark.parametrize(("n", "deadly"), [(5, 3), (24, 0)])
+def test_a_task_that_kills_its_process_each_time_fails_as_poison_and_the_others_complete(
+    project: Project, n: int, deadly: int
+):
+    arguments = ("--n", str(n), "--deadly", str(deadly))
     deaths = 0
     while (ended := finish(project.start(*arguments)))[0] == 9:
         deaths += 1
-        assert deaths <= 6
+        assert deaths <= 8
 
     code, job, _ = ended
     assert (code, job["status"], deaths) == (1, "failed", 5)
-    assert [(s["task_count"], s["completed"], s["failed"]) for s in job["stages"]] == [(5, 4, 1), (None, 0, 0)]
+    assert [(s["task_count"], s["completed"], s["failed"]) for s in job["stages"]] == [(n, n - 1, 1), (None, 0, 0)]
     assert "PoisonMessage" in job["error"]["message"]

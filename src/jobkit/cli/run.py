@@ -139,9 +139,12 @@ class _Run:
                 ended = self._wait(watch, instance, show)
             self._took_s = time.monotonic() - self._started
             if not ended:
+                seconds = self._arguments.extra["timeout"]
+                say(f"time is up after {seconds:g} s: running tasks have {GRACE_S:g} s to end (Ctrl-C leaves at once)")
                 left = self._stop(instance)
-                say(f"time is up after {self._arguments.extra['timeout']:g} s: {self._what_is_left(watch)}")
-                return self._leave(left, TIMED_OUT)
+                if not watch.poll(self._service.repository).job.status.ended:
+                    say(f"stopped: {self._what_is_left(watch)}")
+                    return self._leave(left, TIMED_OUT)
         except KeyboardInterrupt:
             return self._interrupted(watch, instance)
         self._left = self._stop(instance)
@@ -217,11 +220,12 @@ class _Run:
     def _what_is_left(self, watch: JobWatch) -> str:
         chain = watch.poll(self._service.repository)
         if chain.job.status.ended:
-            left = f"the job has {chain.job.status.value} meanwhile"
+            left, next_command = f"the job has {chain.job.status.value} meanwhile", "See it with"
         else:
             open_stages = [s for s in watch.stages(self._clock.now()) if not s.status.ended]
             left = stage_line(open_stages[0]) if open_stages else "the result is still to be aggregated"
-        return f"{left}\nNothing is lost. Go on with:\n  {self._arguments.go_on_command()}"
+            next_command = "Nothing is lost. Go on with"
+        return f"{left}\n{next_command}:\n  {self._arguments.go_on_command()}"
 
     def _leave(self, left: int, code: int) -> int:
         if left:  # tasks still run in threads that can't be stopped: leave without waiting for them

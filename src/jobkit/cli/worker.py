@@ -36,8 +36,8 @@ def main(*, concurrency: int, store: str) -> None:
 
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
-        instance.start()
         say(f"worker: {concurrency} tasks at once on {session.store_path}; Ctrl-C stops it")
+        instance.start()
         stopped.wait()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         say("stopping: running tasks have 5 s to end (Ctrl-C again leaves at once)")

@@ -19,6 +19,7 @@ from jobkit.runtime.storage.ports import Delivery, Queues
 
 BATCH: Final = 16
 MAX_DEQUEUE_COUNT: Final = 5
+SUSPECT_COUNT: Final = 3  # a message delivered so often may be what kills processes: it is worked on alone
 LEASE_S: Final = 30.0
 RENEW_EVERY_S: Final = 10.0
 RETRY_VISIBILITY_S: Final = 1.0  # a failed message comes again after this; 0 would burn all deliveries at once
@@ -32,7 +33,7 @@ CONTROL_THREADS: Final = 4  # for jobs and poison messages, so that long tasks n
 CONTROL_QUEUES: Final = (JOBS_QUEUE, TASKS_QUEUE + POISON_SUFFIX, JOBS_QUEUE + POISON_SUFFIX)
 
 Handler = Callable[[str, Delivery], None]
-OnError = Callable[[str, Delivery, Exception], None]
+OnError = Callable[[str, Delivery, BaseException], None]
 
 
 class Waiter(Protocol):
@@ -55,6 +56,11 @@ class _Held:
     delivery: Delivery
     lock: threading.Lock = field(default_factory=threading.Lock)
     done: bool = False
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it may be what has killed the processes that worked on it."""
+        return self.delivery.dequeue_count >= SUSPECT_COUNT
 
 
 class Instance:
@@ -116,14 +122,9 @@ class Instance:
     def receive(self, queues: Sequence[str], limit: int) -> list[_Held]:
         """Receive from the first of the queues that has something; it is held until `process` is done with it."""
         for queue in queues:
-            try:
-                deliveries = self._queues.receive(queue, limit=min(limit, BATCH), visibility_s=self._lease_s)
-            except StoreUnavailable as exc:
-                self.broken = exc
-                time.sleep(RETRY_VISIBILITY_S)
-                return []
+            deliveries = self._queues.receive(queue, limit=min(limit, BATCH), visibility_s=self._lease_s)
+            self.broken = None
             if deliveries:
-                self.broken = None
                 held = [_Held(queue, delivery) for delivery in deliveries]
                 self._held.update((id(one), one) for one in held)
                 return held
@@ -139,7 +140,7 @@ class Instance:
             else:
                 self._handle(queue, delivery)
             self._finish(held, None)
-        except Exception as exc:  # noqa: BLE001 - whatever a handler raises, the message comes again
+        except BaseException as exc:  # noqa: BLE001 - whatever a handler raises, SystemExit too, the message comes again
             self._on_error(queue, delivery, exc)
             self._fail(held, poison_queue)
         finally:
@@ -148,6 +149,12 @@ class Instance:
     def wait_for_work(self, queues: Sequence[str]) -> None:
         """Wait until a message may be there."""
         self._waiter.wait(queues, IDLE_WAIT_S)
+
+    def note_broken(self, exc: Exception) -> None:
+        """Note that the store, or the machine, refuses; `broken` says so until something has been received again."""
+        if not isinstance(exc, StoreUnavailable):
+            exc = StoreUnavailable(store="local", reason=f"{type(exc).__name__}: {exc}")
+        self.broken = exc
 
     def _fail(self, held: _Held, poison_queue: str | None) -> None:
         try:
@@ -158,8 +165,8 @@ class Instance:
             else:
                 self._queues.send(poison_queue, held.delivery.body)
                 self._finish(held, None)
-        except StoreUnavailable as exc:  # its lease runs out and it comes again
-            self.broken = exc
+        except Exception as exc:  # noqa: BLE001 - its lease runs out and it comes again
+            self.note_broken(exc)
 
     def _finish(self, held: _Held, visibility_s: float | None) -> None:
         """Delete the message, or make it visible again after `visibility_s`, unless somebody else has it by now."""
@@ -192,8 +199,8 @@ class Instance:
                 held.delivery = self._queues.extend(held.queue, held.delivery, visibility_s=self._lease_s)
             except (EntityChanged, EntityNotFound):
                 held.done = True  # lost; recording finds that out
-            except StoreUnavailable as exc:
-                self.broken = exc
+            except Exception as exc:  # noqa: BLE001 - the next time may be better; this thread must live
+                self.note_broken(exc)
 
 
 class _Listener:
@@ -202,6 +209,9 @@ class _Listener:
     A thread that has just ended a message goes on with the next one; another one joins in only when nobody has taken a
     message for SPREAD_S, and leaves again when its messages take less than that. So tasks of no work stay on one thread
     and waste no time on handing over, and longer ones have all threads within some 30 ms.
+
+    Careful at first, and after a message that has been delivered often: then messages are fetched one by one, and such a
+    one is worked on alone, so that a task that kills its process takes no other one with it into the poison queue.
     """
 
     def __init__(self, instance: Instance, queues: Sequence[str], threads: int) -> None:
@@ -218,6 +228,8 @@ class _Listener:
         self._topped_up = False
         self._short = False
         self._quick = False
+        self._careful = True
+        self._alone = False
         self.threads = [
             threading.Thread(target=self._work, name=f"jobkit-{queues[0]}-{n}", daemon=True) for n in range(threads)
         ]
@@ -240,6 +252,9 @@ class _Listener:
                 seconds = time.monotonic() - started
                 with self._changed:
                     self._busy -= 1
+                    if self._alone:
+                        self._alone = False
+                        self._changed.notify_all()
                     self._quick = seconds < QUICK_S
                     eager = seconds >= SPREAD_S or self._busy == 0
 
@@ -256,16 +271,23 @@ class _Listener:
                     self._busy += 1
                     self._taken_at = time.monotonic()
                     self._call_a_watcher()
+                    self._alone = self._buffer[0].is_suspect
                     return self._buffer.popleft()
                 self._receiving = True
                 # Long tasks are fetched one for each free thread, so that none waits here while another instance is idle.
                 wanted = max(BATCH, self._size - self._busy) if self._quick else self._size - self._busy
+                if self._careful:
+                    wanted = 1
             self._receive(wanted)
             eager = True
 
     def _is_due(self, *, eager: bool) -> bool:
         """Whether this thread should take a message or fetch some; an eager one need not wait for the others."""
         waited_s = time.monotonic() - self._taken_at
+        if self._alone:
+            return False
+        if self._buffer and self._buffer[0].is_suspect:
+            return self._busy == 0
         if self._buffer:
             return eager or waited_s >= SPREAD_S
         if self._receiving or self._instance.stopping:
@@ -304,8 +326,13 @@ class _Listener:
                 time.sleep(LINGER_S)
             found = self._instance.receive(self._queues, wanted)
             self._short = 0 < len(found) < min(wanted, BATCH)
+            if found:
+                self._careful = any(held.is_suspect for held in found)
             if not found and not self._instance.stopping:
                 self._instance.wait_for_work(self._queues)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it may pass, and this thread must live
+            self._instance.note_broken(exc)
+            time.sleep(RETRY_VISIBILITY_S)
         finally:
             with self._changed:
                 self._receiving = False

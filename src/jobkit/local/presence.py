@@ -95,7 +95,7 @@ class Presence:
             for path in self._folder.iterdir():
                 found = self._bury(path, free) or found
             return found
-        except FileNotFoundError:
+        except OSError:  # there is no folder, or no descriptor left to look with: later, then
             return False
         finally:
             self._looking.release()
@@ -109,7 +109,7 @@ class Presence:
             return False
         try:
             file = os.open(path, os.O_RDWR)
-        except (FileNotFoundError, PermissionError):  # buried by another just now; or another user's
+        except OSError:  # buried by another just now; or another user's
             return False
         try:
             if not _lock(file):

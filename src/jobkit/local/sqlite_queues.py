@@ -46,6 +46,8 @@ _FIRST = "select visible_us from message where queue = ? order by visible_us lim
 _NEXT_QUEUE = "select min(queue) from message where queue > ?"
 _FREE = "update message set visible_us = ?, holder = null where queue = ? and visible_us > ? and holder = ?"
 
+_GIVE_BACK = _FREE.replace("holder = null", "holder = null, dequeue_count = dequeue_count - 1")
+
 _SLICE_MESSAGES: Final = 10_000  # counted at a time, so that nobody waits long
 _TOGETHER: Final = 100  # messages that go out in one transaction
 
@@ -101,8 +103,9 @@ class SqliteQueues:
             for item in items:
                 do(item)
                 if len(together) >= _TOGETHER:
-                    self._add(together)
-                    together.clear()
+                    full = together[:]
+                    together.clear()  # first: what may have gone out must not go out once more below
+                    self._add(full)
         finally:
             self._together.sent = None
             if together:
@@ -202,13 +205,23 @@ class SqliteQueues:
         return found
 
     def free(self, holder: int) -> None:
-        """Make visible all messages that a holder still hides, in every hub."""
+        """Make visible all messages that a dead holder still hides, in every hub."""
+        self._make_visible(_FREE, holder)
+
+    def give_back(self, holder: int) -> None:
+        """Make visible all messages that a holder has not finished and will not: as if it had not received them.
+
+        An interrupted run is no failed delivery; otherwise the fifth Ctrl-C would poison a long task.
+        """
+        self._make_visible(_GIVE_BACK, holder)
+
+    def _make_visible(self, sql: str, holder: int) -> None:
         now_us = self._now_us()
 
         def free(cursor: sqlite3.Cursor) -> None:
             name = ""
             while (name := cursor.execute(_NEXT_QUEUE, (name,)).fetchall()[0][0]) is not None:
-                cursor.execute(_FREE, (now_us, name, now_us, holder))
+                cursor.execute(sql, (now_us, name, now_us, holder))
 
         self._database.write(free)
 

@@ -91,7 +91,7 @@ class LocalStore:
             self._interruptions += 1
             self._wakeups.close()
             with contextlib.suppress(StoreUnavailable):  # then others free what is held, as for a dead process
-                self._presence.close(self.queues.free)
+                self._presence.close(self.queues.give_back)
         finally:
             self._database.close()
 

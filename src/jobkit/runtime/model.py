@@ -195,6 +195,7 @@ class TaskRecord:
     result_json: str | None = None
     error: Failure | None = None
     queued_at: datetime | None = None
+    not_before: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     worker: str | None = None

@@ -15,6 +15,7 @@ from pydantic_core import PydanticSerializationError
 from .errors import NotJson, PayloadTooLarge
 
 MAX_PAYLOAD_BYTES = 256 * 1024  # parameters or result of a task; both fit into one entity of 1 MiB
+MAX_PROBLEMS = 20  # that one message lists
 MAX_RESULT_BYTES = 8 * 1024 * 1024  # of a job's result
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -113,10 +114,13 @@ def plain_json(value: Any, *, what: str, where: str = "it") -> Any:
 def describe_validation(error: ValidationError, prefix: str = "") -> list[str]:
     """Write one line for each field that pydantic found wrong: its name, what is wrong, what was given."""
     lines: list[str] = []
-    for item in error.errors(include_url=False):
+    errors = error.errors(include_url=False)
+    for item in errors[:MAX_PROBLEMS]:
         where = ".".join(str(part) for part in item["loc"]) or "the whole"
         given = "" if item["type"] in ("missing", "extra_forbidden") else f" (got {item['input']!r:.80})"
         lines.append(f"{prefix}{where}: {item['msg'][:1].lower()}{item['msg'][1:]}{given}")
+    if len(errors) > MAX_PROBLEMS:
+        lines.append(f"and {len(errors) - MAX_PROBLEMS:,} more")
     return lines
 
 

@@ -279,12 +279,15 @@ class Repository:
             rows.put_owner(changes, owner)
         return self._merge_task(ref, etag, changes)
 
-    def requeue(self, ref: TaskRef, etag: str, attempt: int, failure: Failure, now: datetime) -> str:
+    def requeue(
+        self, ref: TaskRef, etag: str, attempt: int, not_before: datetime, failure: Failure, now: datetime
+    ) -> str:
         """Queue a task again for another attempt, its owner kept; return the new ETag."""
         changes: Properties = {
             "status": Status.QUEUED.value,
             "attempt": attempt,
             "queued_at": rows.write_time(now),
+            "not_before": rows.write_time(not_before),
         }
         rows.put_failure(changes, failure)
         return self._merge_task(ref, etag, changes)

@@ -43,6 +43,10 @@ INDEX_POISON: Final = "poison"
 JOB_ROW: Final = "job"
 CHAIN_ROWS: Final = Span("job", "stage.")  # the job row and its stage rows, and no other: '.' follows '-'
 
+MAX_TYPE_CHARS: Final = 200
+MAX_MESSAGE_CHARS: Final = 4_500  # what an exception says (4,000) and what is put before it
+MAX_TRACEBACK_CHARS: Final = 6_000
+
 Properties = dict[str, Value]
 
 
@@ -124,9 +128,9 @@ def put_failure(properties: Properties, failure: Failure | None) -> None:
     """Store an error."""
     if failure is not None:
         properties |= {
-            "error_type": failure.type,
-            "error_message": failure.message,
-            "error_traceback": failure.traceback,
+            "error_type": failure.type[:MAX_TYPE_CHARS],
+            "error_message": failure.message[:MAX_MESSAGE_CHARS],
+            "error_traceback": failure.traceback[-MAX_TRACEBACK_CHARS:],
         }
 
 
@@ -285,6 +289,7 @@ def read_task(entity: Entity) -> TaskRecord:
         result_json=get_text(p, "result"),
         error=get_failure(p),
         queued_at=_time(p.get("queued_at")),
+        not_before=_time(p.get("not_before")),
         started_at=_time(p.get("started_at")),
         ended_at=_time(p.get("ended_at")),
         worker=str(p.get("worker") or "") or None,

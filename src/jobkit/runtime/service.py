@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from .clock import Clock
-from .errors import EntityChanged, EntityExists, EntityNotFound, JobkitError, StoreUnavailable
+from .errors import EntityChanged, EntityExists, EntityNotFound, StoreUnavailable
 from .events import Action, Event, Observer
 from .execution import Outcome, describe_exception, run_hook, run_task
 from .jobs import Jobs, LoadedJob
@@ -397,13 +397,17 @@ class Service:
             and message.attempt < stage.max_attempts
         )
         etag = ""
+        delay = timedelta(0)
+        if retry and stage is not None:
+            delay = outcome.delay if outcome.delay is not None else self._backoff(stage, message.attempt)
         while True:
             now = self.clock.now()
             try:
                 if outcome.failure is None:
                     self.repository.record_completed(ref, claim.etag, outcome.result_json or "null", now)
                 elif retry:
-                    etag = self.repository.requeue(ref, claim.etag, message.attempt + 1, outcome.failure, now)
+                    again = (message.attempt + 1, now + delay)
+                    etag = self.repository.requeue(ref, claim.etag, *again, outcome.failure, now)
                 else:
                     self.repository.record_failed(ref, claim.etag, outcome.failure, now)
                 break
@@ -416,7 +420,6 @@ class Service:
                 claim.etag = task.etag
         text = "" if outcome.failure is None else f"{outcome.failure.type}: {outcome.failure.message}"
         if retry and stage is not None:
-            delay = outcome.delay if outcome.delay is not None else self._backoff(stage, message.attempt)
             self.observe(self.event(Action.RETRYING, ref, attempt=message.attempt, text=text))
             queued = TaskRecord(
                 ref=ref, status=Status.QUEUED, attempt=message.attempt + 1, round=message.round, etag=etag
@@ -433,7 +436,9 @@ class Service:
         return min(doubled, most) * (0.5 + self._rng.random())
 
     def send_retry(self, message: Message, task: TaskRecord, *, delay: timedelta | None) -> None:
-        """Send the message of the next attempt; without a delay (after a crash) it may start at once."""
+        """Send the message of the next attempt; without a delay (after a crash) it starts when its row says."""
+        if delay is None and task.not_before is not None:
+            delay = task.not_before - self.clock.now()
         delay_s = max(0.0, delay.total_seconds()) if delay is not None else 0.0
         due = self.clock.now() + timedelta(seconds=delay_s) if delay_s > DELAY_S else None
         again = replace(message, attempt=task.attempt, etag=task.etag, params_json=None, not_before=due)
@@ -576,8 +581,11 @@ class Service:
             return
         try:
             loaded = self.jobs.load(job)
-        except JobkitError as exc:
-            self.observe(Event(action=Action.HOOK_FAILED, job_id=job.job_id, text=str(exc)))
+        except StoreUnavailable:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - a controller that can't be made has no hook to run
+            text = describe_exception(exc).message
+            self.observe(Event(action=Action.HOOK_FAILED, job_id=job.job_id, text=text))
         else:
             run_hook(loaded, status=job.status.value)
         self.repository.drop_from_index(job)

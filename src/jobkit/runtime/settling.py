@@ -47,12 +47,12 @@ class Settling:
             job = chain.job
             if job.status.ended:
                 return service.wind_up(job)  # perhaps by an earlier delivery of this message, which died over that
-            if job.stage is None:
+            if (job.stage or 0) != number:  # 0: past the last stage
+                return service.drop(message, f"the job is at stage {job.stage}")
+            stage = chain.find_stage(number)
+            if stage is None:
                 service.end_job(job, result_json=None, error=error)
                 continue
-            stage = chain.find_stage(job.stage)
-            if stage is None or stage.number != number:
-                return service.drop(message, f"the job is at stage {job.stage}")
             if stage.state in _PLAIN_STATES:
                 if service.fail_unsealed(chain, stage, error):
                     return None
@@ -168,9 +168,13 @@ class Settling:
         ):
             return service.drop(message, "another message plans the stage")
         sealed = stage is not None and stage.state is StageState.SEALED and not stage.stop
-        if message.kind in (Kind.PLAN, Kind.DISPATCH) and sealed and stage is not None and stage.task_count:
+        if message.kind in (Kind.PLAN, Kind.DISPATCH) and sealed and stage is not None:
+            if not stage.task_count:
+                ref = TaskRef(job_id=stage.job_id, stage=stage.number, plan=stage.plan or "", index=0)
+                return service.close_stage(message.epoch, ref, stage.round, Summary(), last_task="")
             first, size = (message.first, message.size) if message.size else (0, stage.task_count)
-            if next(self._repository.queued_tasks(stage, first, size), None) is None:
+            unsent = (task for task in self._repository.queued_tasks(stage, first, size) if task.attempt == 1)
+            if next(unsent, None) is None:
                 return service.drop(message, "all it had to send has been sent")
         error = self._why(message, "planning, sending or aggregating failed each time")
         return self.stop_stage(message, number, error)
@@ -183,7 +187,7 @@ class Settling:
             raise
         except JobkitError as exc:
             cause = str(exc)
-        except Exception as exc:  # noqa: BLE001 - a user's validator or constructor; this handler must not fail over it
+        except BaseException as exc:  # noqa: BLE001 - a user's validator or constructor; this handler must not fail over it
             failure = describe_exception(exc)
             cause = f"{failure.type}: {failure.message}"
         text = f"the {message.kind.value} message was delivered too often and never finished: {cause}"
