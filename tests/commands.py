@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import shutil
 import signal
@@ -61,17 +60,13 @@ class InProcess:
 class Spawned:
     """A `jobkit` of its own process, whose output can be looked at while it runs."""
 
-    def __init__(self, folder: Path, number: int, arguments: Sequence[str], env: dict[str, str]) -> None:
+    def __init__(self, folder: Path, number: int, arguments: Sequence[str], stdin: str) -> None:
         self._out = folder / f"out-{number}.txt"
         self._err = folder / f"err-{number}.txt"
-        with self._out.open("w") as out, self._err.open("w") as err:
+        (folder / "in.txt").write_text(stdin)
+        with self._out.open("w") as out, self._err.open("w") as err, (folder / "in.txt").open() as given:
             self.process = subprocess.Popen(
-                [*JOBKIT, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                env={**os.environ, **env},
-                start_new_session=True,
+                [*JOBKIT, *arguments], stdin=given, stdout=out, stderr=err, start_new_session=True
             )
 
     @property

@@ -36,8 +36,8 @@ def spawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Sp
     output = tmp_path_factory.mktemp("output")
     started: list[Spawned] = []
 
-    def start(*arguments: str, **env: str) -> Spawned:
-        started.append(Spawned(output, len(started), arguments, env))
+    def start(*arguments: str, stdin: str = "") -> Spawned:
+        started.append(Spawned(output, len(started), arguments, stdin))
         return started[-1]
 
     yield start
