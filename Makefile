@@ -23,7 +23,7 @@ types: ## mypy and pyright, strict
 	pyright
 
 layers: ## who may import whom
-	lint-imports
+	lint-imports --no-cache
 
 test: ## the tests
 	pytest
@@ -39,4 +39,4 @@ bench: ## the figures of DESIGN section 8
 	python bench/run.py
 
 clean: ## remove what tools and builds leave behind
-	rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

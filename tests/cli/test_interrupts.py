@@ -96,6 +96,20 @@ def test_a_second_ctrl_c_leaves_at_once_and_nothing_is_lost(spawn: Spawn, jobkit
     assert jobkit("run", "gated", "--n", "2", "--json").document["result"] == 2
 
 
+def test_ctrl_c_as_soon_as_the_job_is_there_says_how_to_go_on(spawn: Spawn, jobkit: InProcess, folder: Path):
+    run = spawn("run", "gated", "--n", "101")
+    run.says("created\n")
+
+    run.interrupt()
+    open_gate(folder)
+    done = run.done()
+
+    assert (done.code, done.out) == (130, "")
+    assert done.err.splitlines()[-2:] == ["Nothing is lost. Go on with:", "  jobkit run gated --n 101"]
+    assert jobkit("run", "gated", "--n", "101", "--json").document["result"] == 101
+    assert sorted(started(folder), key=int) == [str(number) for number in range(101)]
+
+
 def test_a_run_that_was_killed_is_gone_on_with(spawn: Spawn, jobkit: InProcess, folder: Path):
     run = spawn("run", "gated", "--n", "2")
     wait_for_tasks(folder, 2)

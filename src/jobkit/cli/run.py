@@ -66,7 +66,11 @@ def main(arguments: Sequence[str]) -> None:
 
 def _run(arguments: JobArguments) -> None:
     with open_session(arguments.store, project=arguments.project, loaded=arguments.loaded) as session:
-        code = _Run(arguments, session).run()
+        try:
+            code = _Run(arguments, session).run()
+        except KeyboardInterrupt:  # before its instance has begun, or while the result is shown
+            say(f"interrupted\nNothing is lost. Go on with:\n  {arguments.go_on_command()}")
+            code = INTERRUPTED
     if code:
         raise typer.Exit(code)
 
@@ -132,9 +136,9 @@ class _Run:
             observe=self._observe,
             lost=lambda number: self._instance_lost(watch, number),
         )
-        instance.start()
-        fleet.start()
         try:
+            instance.start()
+            fleet.start()
             with _interrupts_by_sigterm(), self._display(watch) as show:
                 ended = self._wait(watch, instance, show)
             self._took_s = time.monotonic() - self._started

@@ -106,6 +106,7 @@ class Instance:
         deadline = time.monotonic() + grace_s
         self._stopping.set()
         threads = [self._renewer, *(thread for listener in self._listeners for thread in listener.threads)]
+        threads = [thread for thread in threads if thread.is_alive()]  # an interrupted start has not started all
         while threads and time.monotonic() < deadline:
             for listener in self._listeners:
                 listener.wake()
