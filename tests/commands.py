@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,8 +75,12 @@ class Spawned:
 
     def says(self, text: str) -> None:
         """Wait until it has said something on stderr."""
-        wait_until(lambda: text in self.err or self.process.poll() is not None, f"it says {text!r}", every_s=0.01)
-        assert text in self.err
+        self.until(lambda: text in self.err, f"it says {text!r}")
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait until the condition holds; fail when the process ends before."""
+        wait_until(lambda: condition() or self.process.poll() is not None, f"{what}; so far: {self.err}", every_s=0.01)
+        assert condition(), f"ended with {self.process.poll()} before {what}: {self.err}"
 
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
         self.process.send_signal(number)

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from commands import InProcess, Spawned, copy_samples, still
-from waiting import wait_until
 
 Spawn = Callable[..., Spawned]
 
@@ -30,8 +29,8 @@ def started(folder: Path) -> list[str]:
     return log.read_text().split() if log.exists() else []
 
 
-def wait_for_tasks(folder: Path, count: int) -> None:
-    wait_until(lambda: len(started(folder)) == count, f"{count} tasks run", every_s=0.01)
+def wait_for_tasks(run: Spawned, folder: Path, count: int) -> None:
+    run.until(lambda: len(started(folder)) == count, f"{count} tasks run")
 
 
 def open_gate(folder: Path) -> None:
@@ -43,7 +42,7 @@ def test_a_run_that_is_interrupted_says_what_is_left_and_the_same_command_goes_o
     spawn: Spawn, jobkit: InProcess, folder: Path, number: signal.Signals
 ):
     run = spawn("run", "gated", "--n", "6", "--concurrency", "2", "--json")
-    wait_for_tasks(folder, 2)
+    wait_for_tasks(run, folder, 2)
 
     run.interrupt(number)
     run.says("stopping")
@@ -70,7 +69,7 @@ def test_the_command_it_names_goes_on_with_the_job(spawn: Spawn, jobkit: InProce
     run.done()
     (folder / "p.json").write_text('{"log": "a log"}')
     run = spawn("run", "gated", "--params", "p.json", "--n=3", "--again")
-    wait_until(lambda: (folder / "a log").exists(), "a task runs", every_s=0.01)
+    run.until((folder / "a log").exists, "a task runs")
 
     run.interrupt()
     run.says("stopping")
@@ -83,7 +82,7 @@ def test_the_command_it_names_goes_on_with_the_job(spawn: Spawn, jobkit: InProce
 
 def test_a_second_ctrl_c_leaves_at_once_and_nothing_is_lost(spawn: Spawn, jobkit: InProcess, folder: Path):
     run = spawn("run", "gated", "--n", "2")
-    wait_for_tasks(folder, 2)
+    wait_for_tasks(run, folder, 2)
 
     run.interrupt()
     run.says("stopping")
@@ -112,7 +111,7 @@ def test_ctrl_c_as_soon_as_the_job_is_there_says_how_to_go_on(spawn: Spawn, jobk
 
 def test_a_run_that_was_killed_is_gone_on_with(spawn: Spawn, jobkit: InProcess, folder: Path):
     run = spawn("run", "gated", "--n", "2")
-    wait_for_tasks(folder, 2)
+    wait_for_tasks(run, folder, 2)
 
     run.interrupt(signal.SIGKILL)
     run.process.wait()
@@ -127,7 +126,7 @@ def test_time_that_runs_out_is_exit_code_4_and_the_job_can_be_gone_on_with(
 ):
     run = spawn("run", "gated", "--n", "6", "--concurrency", "2", "--timeout", "0.5")
     run.says("time is up after 0.5 s: running tasks have 5 s to end (Ctrl-C leaves at once)")
-    wait_for_tasks(folder, 2)
+    wait_for_tasks(run, folder, 2)
     open_gate(folder)
 
     done = run.done()
@@ -142,7 +141,7 @@ def test_time_that_runs_out_is_exit_code_4_and_the_job_can_be_gone_on_with(
 
 def test_two_runs_of_the_same_job_at_once_are_one_job_and_both_show_it_to_its_end(spawn: Spawn, folder: Path):
     runs = [spawn("run", "gated", "--n", "6", "--concurrency", "2", "--json") for _ in range(2)]
-    wait_for_tasks(folder, 4)
+    wait_for_tasks(runs[0], folder, 4)
     open_gate(folder)
 
     done = [run.done() for run in runs]
@@ -158,7 +157,7 @@ def test_two_runs_of_the_same_job_at_once_are_one_job_and_both_show_it_to_its_en
 
 def test_what_came_through_stdin_is_gone_so_a_worker_goes_on(spawn: Spawn, jobkit: InProcess, folder: Path):
     run = spawn("run", "gated", "--params", "-", stdin='{"n": 1}')
-    wait_for_tasks(folder, 1)
+    wait_for_tasks(run, folder, 1)
 
     run.interrupt()
     run.says("stopping")

@@ -116,7 +116,7 @@ def test_a_worker_that_leaves_tasks_says_how_many_and_another_one_has_them_at_on
     copy_samples(folder, "gated")
     job_id = jobkit("submit", "gated", "--n", "2", "--json").document["job_id"]
     first = spawn("worker")
-    wait_until(lambda: (folder / "log").exists() and len((folder / "log").read_text()) == 4, "two tasks run")
+    first.until(lambda: (folder / "log").exists() and len((folder / "log").read_text()) == 4, "two tasks run")
 
     first.interrupt()
     left = first.done()  # after the 5 s of grace: the gate is closed
@@ -133,7 +133,7 @@ def test_a_second_ctrl_c_ends_a_worker_at_once(spawn: Spawn, jobkit: InProcess, 
     copy_samples(folder, "gated")
     jobkit("submit", "gated", "--n", "1")
     worker = spawn("worker")
-    wait_until(lambda: (folder / "log").exists(), "a task runs")
+    worker.until((folder / "log").exists, "a task runs")
 
     worker.interrupt()
     worker.says("stopping")

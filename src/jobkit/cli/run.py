@@ -144,6 +144,7 @@ class _Run:
             self._took_s = time.monotonic() - self._started
             if not ended:
                 seconds = self._arguments.extra["timeout"]
+                instance.stop(0)  # from here on nothing more is begun
                 say(f"time is up after {seconds:g} s: running tasks have {GRACE_S:g} s to end (Ctrl-C leaves at once)")
                 left = self._stop(instance)
                 if not watch.poll(self._service.repository).job.status.ended:
@@ -214,9 +215,10 @@ class _Run:
             yield show
 
     def _interrupted(self, watch: JobWatch, instance: Instance) -> int:
-        say("stopping: running tasks have 5 s to end (Ctrl-C again leaves at once)")
         left = 1
         with contextlib.suppress(KeyboardInterrupt):
+            instance.stop(0)  # from here on nothing more is begun
+            say("stopping: running tasks have 5 s to end (Ctrl-C again leaves at once)")
             left = self._stop(instance)
         say(f"interrupted: {self._what_is_left(watch)}")
         return self._leave(left, INTERRUPTED)

@@ -40,6 +40,7 @@ def main(*, concurrency: int, store: str) -> None:
         instance.start()
         stopped.wait()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        instance.stop(0)  # from here on nothing more is begun
         say("stopping: running tasks have 5 s to end (Ctrl-C again leaves at once)")
         left = instance.stop(GRACE_S)
         messages = "1 message" if left == 1 else f"{left} messages"
