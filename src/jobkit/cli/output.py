@@ -58,9 +58,11 @@ def write_out(text: str) -> None:
 
 def say(text: str) -> None:
     """Tell something on stderr; a job does not end because nobody listens."""
-    with contextlib.suppress(OSError):
+    try:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # Python flushes what is left at exit
 
 
 @contextlib.contextmanager
