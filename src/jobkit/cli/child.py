@@ -11,13 +11,10 @@ import sys
 import threading
 from typing import IO, Final
 
-from jobkit.local.host import Instance
 from jobkit.runtime.events import Event
 from jobkit.runtime.loader import load
-from jobkit.runtime.processing import Processing
 
 from .fleet import write_events
-from .output import say
 from .session import here, open_session
 
 TELL_EVERY_S: Final = 0.1
@@ -52,13 +49,7 @@ def main() -> None:
     threading.Thread(target=listen, daemon=True).start()
     project = here()
     with open_session(f"local:{path}", project=project, loaded=load(project)) as session:
-        instance = Instance(
-            session.store.queues,
-            Processing(session.service(observe)).handle,
-            waiter=session.store,
-            concurrency=int(concurrency),
-            on_error=lambda queue, _, exc: say(f"warning: {queue}: {type(exc).__name__}: {exc}"),
-        )
+        instance = session.instance(session.service(observe), concurrency=int(concurrency))
         instance.start()
         try:
             while not stopped.wait(TELL_EVERY_S):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -68,7 +69,6 @@ OWN_OPTIONS = (
 class JobArguments:
     """A command line that names a job."""
 
-    command: str
     job_type: str
     arguments: list[str]
     params: dict[str, Any]
@@ -108,10 +108,13 @@ class JobArguments:
             raise InvalidSource(source=self.source, reason="there is no such file")
         return repository.resolve_job_id(self.source), None
 
+    @property
+    def store_option(self) -> str:
+        """What another command needs to use the same store; nothing for the default one."""
+        return "" if self.store == "local" else f" --store {shlex.quote(self.store)}"
+
     def go_on_command(self) -> str:
         """Return the command line that goes on with this job."""
-        import shlex
-
         if "-" in self.arguments:
             return "jobkit worker"  # what came through stdin is gone; a worker goes on with whatever is left
         arguments = [argument for argument in self.arguments if argument != "--again"]
@@ -143,7 +146,6 @@ def run_job_command(
         from_file = _read_params(controller, own["params"])
         body(
             JobArguments(
-                command=command,
                 job_type=job_type,
                 arguments=rest,
                 params={**from_file, **given},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -21,7 +20,6 @@ from jobkit.runtime.documents import job_document
 from jobkit.runtime.errors import StoreUnavailable
 from jobkit.runtime.events import Action, Event
 from jobkit.runtime.model import Chain, Status
-from jobkit.runtime.processing import Processing
 from jobkit.runtime.service import Service
 from jobkit.views.progress import stage_line
 
@@ -42,6 +40,7 @@ TOLD: Final = frozenset(
     {Action.FAILED, Action.RETRYING, Action.TAKEN_OVER, Action.POISONED, Action.REFUSED, Action.HOOK_FAILED}
 )
 INTERRUPTED: Final = 130
+STOPPING: Final = f"stopping: running tasks have {GRACE_S:g} s to end (Ctrl-C again leaves at once)"
 
 _EXTRA = (
     option("instances", int, 1, "--instances", metavar="N", min=1, max=64, help="How many processes work on it."),
@@ -119,15 +118,8 @@ class _Run:
 
     def _work(self, watch: JobWatch) -> int:
         """Work until the job has ended; return 0 then, or the exit code of what came in between."""
-        store = self._session.store
-        instance = Instance(
-            store.queues,
-            Processing(self._service).handle,
-            waiter=store,
-            concurrency=self._arguments.extra["concurrency"],
-            on_error=lambda queue, _, exc: say(f"warning: {queue}: {type(exc).__name__}: {exc}"),
-        )
         extra = self._arguments.extra
+        instance = self._session.instance(self._service, concurrency=extra["concurrency"])
         fleet = self._fleet = Fleet(
             size=extra["instances"] - 1,
             store_path=self._session.store_path,
@@ -218,7 +210,7 @@ class _Run:
         left = 1
         with contextlib.suppress(KeyboardInterrupt):
             instance.stop(0)  # from here on nothing more is begun
-            say("stopping: running tasks have 5 s to end (Ctrl-C again leaves at once)")
+            say(STOPPING)
             left = self._stop(instance)
         say(f"interrupted: {self._what_is_left(watch)}")
         return self._leave(left, INTERRUPTED)
@@ -257,8 +249,7 @@ class _Run:
         from jobkit.views.job import job_view
 
         show(job_view(chain, whole=is_piped()))
-        store = "" if self._arguments.store == "local" else f" --store {shlex.quote(self._arguments.store)}"
-        write_out(f"\nLook again: jobkit inspect job {chain.job.job_id[:12]}{store}\n")
+        write_out(f"\nLook again: jobkit inspect job {chain.job.job_id[:12]}{self._arguments.store_option}\n")
 
 
 class _EventLog:

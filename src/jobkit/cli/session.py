@@ -6,20 +6,21 @@ import contextlib
 import os
 import random
 import re
-import sys
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from jobkit.local import LocalStore
+from jobkit.local.host import Instance
 from jobkit.runtime.clock import SystemClock
 from jobkit.runtime.errors import InvalidSetting
 from jobkit.runtime.events import Observer
-from jobkit.runtime.loader import Loaded, Problem, Project, find_project, load
+from jobkit.runtime.loader import Loaded, Project, find_project, load
+from jobkit.runtime.processing import Processing
 from jobkit.runtime.service import Service
 
-from .output import foreign_output_on_stderr
+from .output import foreign_output_on_stderr, say
 
 _HUB: Final = re.compile(r"[a-z][a-z0-9]{2,30}")
 LOCAL_FILE: Final = Path(".jobkit") / "local.db"
@@ -45,6 +46,16 @@ class Session:
             each=self.store.queues.each,
         )
 
+    def instance(self, service: Service, *, concurrency: int) -> Instance:
+        """Make an instance that works on the store's queues; what goes wrong with a message is told on stderr."""
+        return Instance(
+            self.store.queues,
+            Processing(service).handle,
+            waiter=self.store,
+            concurrency=concurrency,
+            on_error=lambda queue, _, exc: say(f"warning: {queue}: {type(exc).__name__}: {exc}"),
+        )
+
 
 def here() -> Project | None:
     """Find the project that the current folder belongs to."""
@@ -56,13 +67,8 @@ def load_controllers(project: Project | None) -> Loaded:
     with foreign_output_on_stderr():
         loaded = load(project)
     for problem in loaded.problems:
-        warn_of(problem)
+        say(f"warning: not loaded: {problem}")
     return loaded
-
-
-def warn_of(problem: Problem) -> None:
-    """Say which module could not be loaded."""
-    sys.stderr.write(f"warning: not loaded: {problem}\n")
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from jobkit.runtime.documents import job_document
@@ -19,12 +18,12 @@ def main(arguments: Sequence[str]) -> None:
 
 def _submit(arguments: JobArguments) -> None:
     with open_session(arguments.store, project=arguments.project, loaded=arguments.loaded) as session:
-        submitted = arguments.submit(session.service(lambda _: None))
+        service = session.service(lambda _: None)
+        submitted = arguments.submit(service)
         job = submitted.chain.job
         if arguments.json:
-            print_json(job_document(session.service(lambda _: None).repository.get_chain(job.job_id)))
+            print_json(job_document(service.repository.get_chain(job.job_id)))
             return
         verb = "created" if submitted.created else f"already there, {job.status.value}"
-        store = "" if arguments.store == "local" else f" --store {shlex.quote(arguments.store)}"
-        waits = "" if job.status.ended else f"It waits for an instance: jobkit worker{store}\n"
+        waits = "" if job.status.ended else f"It waits for an instance: jobkit worker{arguments.store_option}\n"
         write_out(f"job {job.job_id} {verb}\n{waits}")

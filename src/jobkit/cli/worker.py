@@ -9,12 +9,10 @@ import threading
 
 import typer
 
-from jobkit.local.host import Instance
 from jobkit.runtime.events import log_event
-from jobkit.runtime.processing import Processing
 
 from .output import say
-from .run import GRACE_S, INTERRUPTED
+from .run import GRACE_S, INTERRUPTED, STOPPING
 from .session import here, open_session
 
 
@@ -23,13 +21,7 @@ def main(*, concurrency: int, store: str) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
     stopped = threading.Event()
     with open_session(store, project=here()) as session:
-        instance = Instance(
-            session.store.queues,
-            Processing(session.service(log_event)).handle,
-            waiter=session.store,
-            concurrency=concurrency,
-            on_error=lambda queue, _, exc: say(f"warning: {queue}: {type(exc).__name__}: {exc}"),
-        )
+        instance = session.instance(session.service(log_event), concurrency=concurrency)
 
         def stop(_number: int, _frame: object) -> None:
             stopped.set()
@@ -41,7 +33,7 @@ def main(*, concurrency: int, store: str) -> None:
         stopped.wait()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         instance.stop(0)  # from here on nothing more is begun
-        say("stopping: running tasks have 5 s to end (Ctrl-C again leaves at once)")
+        say(STOPPING)
         left = instance.stop(GRACE_S)
         messages = "1 message" if left == 1 else f"{left} messages"
         say("stopped" if not left else f"stopped; {messages} will be delivered again")

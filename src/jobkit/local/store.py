@@ -56,7 +56,8 @@ class LocalStore:
     def open(cls, path: Path | str, *, clock: Clock | None = None, hub: str = "jobkit") -> Self:
         """Open the store in this file, or create it and its folder.
 
-        Hubs keep apart in one file. `clock` says when messages become visible; by default the store has its own. Raises StoreUnavailable, StoreDamaged, StoreTooNew.
+        Hubs keep apart in one file. `clock` says when messages become visible; by default the store has its own.
+        Raises StoreUnavailable, StoreDamaged, StoreTooNew.
         """
         return cls(Path(path), clock=clock, hub=hub)
 

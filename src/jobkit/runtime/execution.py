@@ -13,14 +13,10 @@ from typing import Any, Final
 from .context import TaskContext
 from .errors import HookFailed, StoreUnavailable
 from .jobs import LoadedJob
-from .model import Failure, TaskRef
+from .model import MAX_MESSAGE_CHARS, MAX_TRACEBACK_CHARS, MAX_TYPE_CHARS, Failure, TaskRef
 from .payload import check_size
 from .signals import PermanentError, RetryLater
 from .stage import Stage
-
-MAX_TYPE_CHARS: Final = 200
-MAX_MESSAGE_CHARS: Final = 4_000
-MAX_TRACEBACK_CHARS: Final = 6_000
 
 _CONTROL: Final = dict.fromkeys({*range(0x20), 0x7F} - set(map(ord, "\n\r\t")), "\N{REPLACEMENT CHARACTER}")
 

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
+
+# What is kept of a failure.
+MAX_TYPE_CHARS: Final = 200
+MAX_MESSAGE_CHARS: Final = 4_000  # of what an exception says
+MAX_TRACEBACK_CHARS: Final = 6_000
 
 
 class Status(StrEnum):

@@ -16,6 +16,9 @@ from typing import Any, Final
 
 from .errors import StoreTooNew
 from .model import (
+    MAX_MESSAGE_CHARS,
+    MAX_TRACEBACK_CHARS,
+    MAX_TYPE_CHARS,
     ErrorGroup,
     Failure,
     JobRecord,
@@ -43,9 +46,7 @@ INDEX_POISON: Final = "poison"
 JOB_ROW: Final = "job"
 CHAIN_ROWS: Final = Span("job", "stage.")  # the job row and its stage rows, and no other: '.' follows '-'
 
-MAX_TYPE_CHARS: Final = 200
-MAX_MESSAGE_CHARS: Final = 4_500  # what an exception says (4,000) and what is put before it
-MAX_TRACEBACK_CHARS: Final = 6_000
+PREFIX_CHARS: Final = 500  # what may be put before an exception's own text
 
 Properties = dict[str, Value]
 
@@ -129,7 +130,7 @@ def put_failure(properties: Properties, failure: Failure | None) -> None:
     if failure is not None:
         properties |= {
             "error_type": failure.type[:MAX_TYPE_CHARS],
-            "error_message": failure.message[:MAX_MESSAGE_CHARS],
+            "error_message": failure.message[: MAX_MESSAGE_CHARS + PREFIX_CHARS],
             "error_traceback": failure.traceback[-MAX_TRACEBACK_CHARS:],
         }
 

@@ -259,10 +259,9 @@ class Service:
         return True
 
     def _after_seal(self, chain: Chain, stage: StageRecord) -> None:
-        if stage.task_count == 0:
-            ref = TaskRef(job_id=stage.job_id, stage=stage.number, plan=stage.plan or "", index=0)
-            return self.close_stage(chain.job.epoch, ref, stage.round, Summary(), last_task="")
-        return self.dispatch(chain.job, stage, 0, stage.task_count or 0)
+        if not stage.task_count:
+            return self.close_empty(chain.job.epoch, stage)
+        return self.dispatch(chain.job, stage, 0, stage.task_count)
 
     # dispatch
 
@@ -527,6 +526,11 @@ class Service:
             kind = Kind.COMPLETE if following is None else Kind.PLAN
             return self.outbox.send(JOBS_QUEUE, job_message(kind, chain.job, stage=following or 0))
 
+    def close_empty(self, epoch: str, stage: StageRecord) -> None:
+        """Close a sealed stage of 0 tasks: there is none that could turn out the lights."""
+        ref = TaskRef(job_id=stage.job_id, stage=stage.number, plan=stage.plan or "", index=0)
+        self.close_stage(epoch, ref, stage.round, Summary(), last_task="")
+
     def pass_on(self, chain: Chain, stage: StageRecord) -> None:
         """Send what follows a closed stage, unless the job has verifiably gone on."""
         if chain.job.status.ended:
@@ -546,7 +550,7 @@ class Service:
         message = incoming.message
         while True:
             job = self.repository.find_job(message.job_id)
-            if job is None or job.epoch != message.epoch or job.round != message.round:
+            if job is None or not _is_of(job, message):
                 return self.drop(message, "the job is gone or in another round")
             if job.status.ended:
                 return self._tidy_up(job)
@@ -592,31 +596,44 @@ class Service:
 
     # what all of them use
 
-    def find_current(self, message: Message) -> Chain | None:
-        """Read the job of a message; None when it is gone, has ended, or is of another epoch or round."""
+    def find_chain(self, message: Message) -> Chain | None:
+        """Read the job of a message; None when it is gone, or of another epoch or round."""
         chain = self.repository.find_chain(message.job_id)
-        if chain is None or chain.job.epoch != message.epoch or chain.job.round != message.round:
-            return None
-        if chain.job.status.ended:
+        return chain if chain is not None and _is_of(chain.job, message) else None
+
+    def find_current(self, message: Message) -> Chain | None:
+        """Read the job of a message; None also when it has ended before it closed the message's stage."""
+        chain = self.find_chain(message)
+        if chain is not None and chain.job.status.ended:
             stage = chain.find_stage(message.stage)
             return chain if stage is not None and stage.state is StageState.CLOSED else None
         return chain
 
     def drop(self, message: Message, reason: str) -> None:
         """Tell that a message had nothing to do."""
+        self.tell(Action.DROPPED, message, f"{message.kind.value}: {reason}")
+
+    def tell(self, action: Action, message: Message, text: str, *, attempt: int | None = None) -> None:
+        """Tell what became of a message."""
+        index = message.first if message.kind is Kind.TASK else None
         self.observe(
             Event(
-                action=Action.DROPPED,
+                action=action,
                 job_id=message.job_id,
                 stage=message.stage or None,
-                index=message.first if message.kind is Kind.TASK else None,
-                text=f"{message.kind.value}: {reason}",
+                index=index,
+                attempt=attempt,
+                text=text,
             )
         )
 
     def event(self, action: Action, ref: TaskRef, *, attempt: int, text: str = "") -> Event:
         """Make the event of a task."""
         return Event(action=action, job_id=ref.job_id, stage=ref.stage, index=ref.index, attempt=attempt, text=text)
+
+
+def _is_of(job: JobRecord, message: Message) -> bool:
+    return job.epoch == message.epoch and job.round == message.round
 
 
 def _why_not_plan(chain: Chain, stage: StageRecord, incoming: Incoming) -> str:

@@ -6,6 +6,7 @@ runs, ends by itself. The poison handler does what a redelivery would do, except
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import Final
 
@@ -13,7 +14,7 @@ from .errors import EntityChanged, JobkitError, MessageRefused, StoreUnavailable
 from .events import Action, Event
 from .execution import describe_exception
 from .messages import Incoming, Kind, Message
-from .model import Failure, StageRecord, StageState, Status, Summary, TaskRef
+from .model import Failure, StageRecord, StageState, Status, TaskRef
 from .outbox import PAGE, stage_message
 from .rows import SHARD
 from .service import Service, ref_of, stopped_failure
@@ -41,8 +42,8 @@ class Settling:
         """Fail a job at its current stage: at once while nothing is sealed, else by flagging and settling the stage."""
         service = self._service
         while True:
-            chain = self._repository.find_chain(message.job_id)
-            if chain is None or chain.job.epoch != message.epoch or chain.job.round != message.round:
+            chain = service.find_chain(message)
+            if chain is None:
                 return service.drop(message, "the job is gone or in another round")
             job = chain.job
             if job.status.ended:
@@ -60,15 +61,12 @@ class Settling:
             if stage.state is StageState.CLOSED:
                 return service.drop(message, "the stage is closed")
             if not stage.stop:
-                try:
+                with contextlib.suppress(EntityChanged):
                     self._repository.flag_stop(chain, stage, error, service.clock.now())
-                except EntityChanged:
-                    continue
                 continue  # reads the row again, flag and error with it
-            if stage.task_count == 0:
-                ref = TaskRef(job_id=stage.job_id, stage=stage.number, plan=stage.plan or "", index=0)
-                return service.close_stage(job.epoch, ref, stage.round, Summary(), last_task="")
-            return self._settle(message, stage, 0, stage.task_count or 0)
+            if not stage.task_count:
+                return service.close_empty(job.epoch, stage)
+            return self._settle(message, stage, 0, stage.task_count)
 
     def settle_range(self, incoming: Incoming) -> None:
         """Do what a settle message says; the rows say what of it is still open."""
@@ -91,10 +89,8 @@ class Settling:
         """Fail what is queued of one shard, all or none at a time, then look whether that was the last."""
         error = stopped_failure(stage)
         while queued := list(self._repository.queued_tasks(stage, first, SHARD)):
-            try:
+            with contextlib.suppress(EntityChanged):  # read again
                 self._repository.settle(queued, error, message.key, self._service.clock.now())
-            except EntityChanged:
-                continue
         ref = TaskRef(job_id=stage.job_id, stage=stage.number, plan=stage.plan or "", index=first)
         self._service.lights_out(message, ref)
 
@@ -103,16 +99,8 @@ class Settling:
     def poison(self, queue: str, incoming: Incoming) -> None:
         """Give up what a message was for that was delivered too often: its task fails, or its job."""
         message = incoming.message
-        self._service.observe(
-            Event(
-                action=Action.POISONED,
-                job_id=message.job_id,
-                stage=message.stage or None,
-                index=message.first if message.kind is Kind.TASK else None,
-                attempt=message.attempt,
-                text=f"{message.kind.value} message from {queue}",
-            )
-        )
+        text = f"{message.kind.value} message from {queue}"
+        self._service.tell(Action.POISONED, message, text, attempt=message.attempt)
         if message.kind is Kind.TASK:
             return self._poisoned_task(incoming)
         return self._poisoned_job_message(message)
@@ -146,8 +134,8 @@ class Settling:
     def _poisoned_job_message(self, message: Message) -> None:
         """Fail the job that a poisoned message was to move on, unless something else has moved it on."""
         service = self._service
-        chain = self._repository.find_chain(message.job_id)
-        if chain is None or chain.job.epoch != message.epoch or chain.job.round != message.round:
+        chain = service.find_chain(message)
+        if chain is None:
             return service.drop(message, "the job is gone or in another round")
         if chain.job.status.ended:
             if message.kind is Kind.COMPLETE:  # its hook failed each time
@@ -170,8 +158,7 @@ class Settling:
         sealed = stage is not None and stage.state is StageState.SEALED and not stage.stop
         if message.kind in (Kind.PLAN, Kind.DISPATCH) and sealed and stage is not None:
             if not stage.task_count:
-                ref = TaskRef(job_id=stage.job_id, stage=stage.number, plan=stage.plan or "", index=0)
-                return service.close_stage(message.epoch, ref, stage.round, Summary(), last_task="")
+                return service.close_empty(message.epoch, stage)
             first, size = (message.first, message.size) if message.size else (0, stage.task_count)
             unsent = (task for task in self._repository.queued_tasks(stage, first, size) if task.attempt == 1)
             if next(unsent, None) is None:
