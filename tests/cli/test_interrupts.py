@@ -155,12 +155,13 @@ def test_two_runs_of_the_same_job_at_once_are_one_job_and_both_show_it_to_its_en
     assert sorted(started(folder)) == list("012345")
 
 
-def test_what_came_through_stdin_is_gone_so_a_worker_goes_on(spawn: Spawn, jobkit: InProcess, folder: Path):
-    run = spawn("run", "gated", "--params", "-", stdin='{"n": 1}')
+@pytest.mark.parametrize("store", ["", "--store local:mine.db"])
+def test_what_came_through_stdin_is_gone_so_a_worker_goes_on(spawn: Spawn, folder: Path, store: str):
+    run = spawn("run", "gated", "--params", "-", *store.split(), stdin='{"n": 1}')
     wait_for_tasks(run, folder, 1)
 
     run.interrupt()
     run.says("stopping")
     open_gate(folder)
 
-    assert run.done().err.splitlines()[-2:] == ["Nothing is lost. Go on with:", "  jobkit worker"]
+    assert run.done().err.splitlines()[-2:] == ["Nothing is lost. Go on with:", f"  jobkit worker {store}".rstrip()]

@@ -88,6 +88,10 @@ def test_a_job_runs_to_its_end_although_nobody_hears_of_its_progress(jobkit: InP
     assert jobkit("inspect", "job", N2, "--json").document["status"] == "completed"
 
 
+def test_an_error_that_nobody_hears_keeps_its_exit_code():
+    assert shell("jobkit run no_such_type 2>&1 >/dev/null | true").returncode == 3
+
+
 def test_closed_streams_are_as_good_as_unread_ones():
     done = shell("jobkit run hello_worlds --n 2 >&- 2>&-")
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from clocks import ManualClock
 from driver import Driver
 from faulty import Call, Fault, Faulty, Kind
 from invariants import check_invariants
@@ -70,6 +71,16 @@ def test_again_makes_run_2_and_3_and_a_plain_submit_finds_the_newest(drive: Driv
     for job in (first, second, third):
         assert (job["status"], job["params"]) == ("completed", {"n": 1})
         check_invariants(driver.store, job["job_id"])
+
+
+def test_again_leaves_what_the_first_run_shows_as_it_was(drive: Drive, clock: ManualClock) -> None:
+    driver = drive(HelloWorlds)
+    first = driver.finish("hello_worlds", {"n": 1})
+
+    clock.advance(60)
+    driver.finish("hello_worlds", {"n": 1}, again=True)
+
+    assert driver.job(first["job_id"]) == first
 
 
 def test_again_of_a_job_that_was_never_there_is_its_first_run(drive: Drive) -> None:

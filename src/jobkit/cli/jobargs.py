@@ -116,7 +116,7 @@ class JobArguments:
     def go_on_command(self) -> str:
         """Return the command line that goes on with this job."""
         if "-" in self.arguments:
-            return "jobkit worker"  # what came through stdin is gone; a worker goes on with whatever is left
+            return f"jobkit worker{self.store_option}"  # what came through stdin is gone; a worker goes on with whatever is left
         arguments = [argument for argument in self.arguments if argument != "--again"]
         return shlex.join(["jobkit", "run", self.job_type, *arguments])
 

@@ -112,6 +112,8 @@ def main() -> NoReturn:
     except Exception as exc:
         from jobkit.runtime.errors import JobkitError  # only where it is needed: pydantic comes with it
 
+        from .output import say
+
         if not isinstance(exc, JobkitError):
             raise  # our own mistake
         if os.environ.get("JOBKIT_DEBUG"):
@@ -119,6 +121,6 @@ def main() -> NoReturn:
 
             traceback.print_exc()
         else:
-            sys.stderr.write(f"error: {exc}\n")
+            say(f"error: {exc}")
         sys.exit(exc.exit_code)
     sys.exit(0)

@@ -82,9 +82,9 @@ class Repository:
             raise AmbiguousId(prefix=prefix, matches=ids)
         return ids[0]
 
-    def count_run(self, first: JobRecord, runs: int, now: datetime) -> None:
-        """Note in the first run's row that there are `runs` of it."""
-        self._merge_job(first, {"runs": runs, "updated_at": rows.write_time(now)})
+    def count_run(self, first: JobRecord, runs: int) -> None:
+        """Note in the first run's row that there are `runs` of it; the run itself has not gone on by that."""
+        self._merge_job(first, {"runs": runs})
 
     def add_to_index(self, job: JobRecord) -> None:
         """Write the rows that list a job: among the recent ones, and among those still active (idempotent)."""

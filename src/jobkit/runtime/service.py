@@ -133,7 +133,7 @@ class Service:
             if not again:
                 return first.runs
             try:
-                self.repository.count_run(first, first.runs + 1, self.clock.now())
+                self.repository.count_run(first, first.runs + 1)
             except EntityChanged:
                 continue
             return first.runs + 1
