@@ -67,6 +67,7 @@ def run_job(
             worker="bench",
             observe=watch,
             each=local.queues.each,
+            together=local.together,
         )
         instance = Instance(
             store.queues,

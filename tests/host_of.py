@@ -26,6 +26,9 @@ class Waiter:
     def wake(self) -> None:
         pass
 
+    def flush(self) -> None:
+        pass
+
 
 class Watched:
     """The queues of a store; `batches` has the size of each receive that got something, `leases` each one's end."""

@@ -44,6 +44,7 @@ class Session:
             worker=f"{os.uname().nodename if hasattr(os, 'uname') else 'local'}-{os.getpid()}",
             observe=observe,
             each=self.store.queues.each,
+            together=self.store.together,
         )
 
     def instance(self, service: Service, *, concurrency: int) -> Instance:

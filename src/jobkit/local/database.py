@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Generator, Mapping
 from pathlib import Path
@@ -13,9 +14,11 @@ from typing import Final, TypeVar
 from jobkit.runtime.errors import JobkitError, StoreDamaged, StoreTooNew, StoreUnavailable
 
 from . import schema
-from .group_commit import Call, GroupCommit, Work, patiently
+from .group_commit import Call, Fate, GroupCommit, Work, patiently
 
 BUSY_S: Final = 60.0
+QUICK_S: Final = 0.002  # a thread that has paused for longer than this leaves no transaction open
+CHECKPOINT_PAGES: Final = 4_000
 LOOK_S: Final = 0.25  # what is written into a deleted file meanwhile is lost
 
 T = TypeVar("T")
@@ -30,6 +33,17 @@ _REASONS: Final[Mapping[int, str]] = {
 }
 
 
+class _Thread(threading.local):
+    """What this thread has left to its next call."""
+
+    together = False
+    fate: Fate | None = None
+    called_at = 0.0
+
+    def keep(self, fate: Fate) -> None:
+        self.fate = fate
+
+
 class Database:
     """One SQLite file in WAL mode, shared by the threads of this process and by other processes."""
 
@@ -38,6 +52,7 @@ class Database:
         self.path = path
         self._look_at = 0.0
         self._pid = os.getpid()
+        self._thread = _Thread()
         with self.mapped_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             connection = self.connect()
@@ -64,6 +79,7 @@ class Database:
                 store=str(self.path), reason="its folder can't hold a write-ahead log. Give another."
             )
         cursor.execute("pragma synchronous = normal")
+        cursor.execute(f"pragma wal_autocheckpoint = {CHECKPOINT_PAGES}")
         if found < len(schema.MIGRATIONS):
             patiently(lambda: cursor.execute("begin immediate"), BUSY_S)
             schema.migrate(cursor, self._known_version(cursor))
@@ -77,28 +93,69 @@ class Database:
             raise StoreTooNew(store=str(self.path), found=found, known=len(schema.MIGRATIONS))
         return found
 
-    def write(self, work: Work[T], *, single: bool = False) -> T:
+    def write(self, work: Work[T], *, single: bool = False, last: bool = False) -> T:
         """Run `work` in a transaction, and return what it returns after the commit.
 
         It may run twice, the first time without effect. If it raises a JobkitError, then before it writes anything.
-        `single` says that it writes with one statement, which needs no transaction around it.
+        `single` says that it writes with one statement, which needs no transaction around it; `last` that it may be
+        left open together with what was done before, as in `together`.
         """
-        return self._run(work, writes=True, alone=single)
+        return self._run(work, writes=True, alone=single, last=last)
 
     def read(self, work: Work[T]) -> T:
         """Run `work`, which only reads. It sees all writes that have returned, and maybe some that have not."""
-        return self._run(work, writes=False, alone=True)
+        return self._run(work, writes=False, alone=True, last=False)
 
-    def _run(self, work: Work[T], *, writes: bool, alone: bool) -> T:
+    @contextlib.contextmanager
+    def together(self) -> Generator[None]:
+        """Let this thread's calls in here be committed with its next one after, if they follow its last one at once.
+
+        A commit costs as much as all else of a small write. If the transaction is lost, so is everything in it, and the
+        thread's next call raises StoreUnavailable. A thread that pauses afterwards calls `flush` first.
+        """
+        thread = self._thread
+        thread.together = time.monotonic() - thread.called_at < QUICK_S
+        try:
+            yield
+        finally:
+            thread.together = False
+
+    def flush(self) -> None:
+        """Commit what this thread has left open. Raises StoreUnavailable when that is lost."""
+        if self._thread.fate is not None and not self.forked:
+            self._group.flush()
+            self._check_fate()
+
+    def _check_fate(self) -> None:
+        """Raise what undid the transaction that this thread has left open; forget one that is over."""
+        fate = self._thread.fate
+        if fate is not None and fate.over:
+            self._thread.fate = None
+            if fate.failure is not None:
+                with self.mapped_errors():
+                    raise fate.failure
+
+    def _run(self, work: Work[T], *, writes: bool, alone: bool, last: bool) -> T:
         if self.forked:
             raise StoreUnavailable(store=str(self.path), reason="a forked process can't go on with it: open it there.")
+        thread = self._thread
+        if thread.fate is not None:
+            self._check_fate()
         try:
-            if alone and (done := self._group.run_alone(work)) is not None:
+            if alone and (thread.together or (last and thread.fate is not None)):
+                if (done := self._group.run_open(work, thread.keep)) is not None:
+                    return done[0]
+            elif alone and (done := self._group.run_alone(work)) is not None:
                 return done[0]
         except sqlite3.Error as error:
+            if thread.fate is not None and thread.fate.over:
+                thread.fate = None  # the caller is told right here
             raise self._mapped(error) from error
+        finally:
+            thread.called_at = time.monotonic()
         call = Call(work, writes=writes)
         self._group.run(call)
+        thread.called_at = time.monotonic()
         if call.failure is None:
             return call.result
         with self.mapped_errors():

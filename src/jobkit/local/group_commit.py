@@ -3,6 +3,9 @@
 A commit costs more than the statements in it. So every caller leaves its call in a list, and whoever finds nobody at
 work leads: it does all that is in the list, and what comes in meanwhile, in one transaction. A caller goes on only
 after the commit of its own call.
+
+A thread that does one small thing after the other may leave a call's commit to its next one (`Fate`): what happens in
+one transaction is there as a whole or not at all, as if the process had died a moment earlier.
 """
 
 from __future__ import annotations
@@ -39,6 +42,17 @@ class Call(Generic[T]):
         self.wake.acquire()
 
 
+class Fate:
+    """What becomes of a transaction that was left open: `failure` is set when it was undone."""
+
+    __slots__ = ("failure", "over")
+
+    def __init__(self) -> None:
+        """Begin."""
+        self.failure: Exception | None = None
+        self.over = False
+
+
 class GroupCommit:
     """A connection whose transactions are shared by the callers that wait for it."""
 
@@ -65,12 +79,15 @@ class GroupCommit:
         self._busy_s = busy_s
         self._leading = threading.Lock()
         self._waiting: deque[Call[Any]] = deque()
+        self._fate: Fate | None = None  # of the transaction that was left open
 
     def run_alone(self, work: Work[T]) -> tuple[T] | None:
-        """Do a read, or a write of one statement, at once in a transaction of its own; None when others are at work."""
+        """Do a read, or a write of one statement, and commit it; None when others are at work."""
         if self._waiting or not self._leading.acquire(blocking=False):
             return None
         try:
+            if self._fate is not None:
+                return (self._go_on(work),)
             self._check()
             try:
                 return (work(self._cursor),)
@@ -82,6 +99,39 @@ class GroupCommit:
             self._leading.release()
             if self._waiting:
                 self._nudge()
+
+    def run_open(self, work: Work[T], keep: Callable[[Fate], None]) -> tuple[T] | None:
+        """Do a read or write in a transaction that the next call of anybody commits; None when others are at work.
+
+        What it reads and writes stands or falls with that transaction: whoever calls this must end up with `flush`, and
+        believe nothing of it once the fate, which is given to `keep` before the work, has a failure.
+        """
+        if self._waiting or not self._leading.acquire(blocking=False):
+            return None
+        try:
+            if self._fate is None:
+                self._begin()
+                self._fate = Fate()
+            keep(self._fate)
+            try:
+                return (work(self._cursor),)
+            except self._refusals:
+                raise
+            except BaseException as error:
+                self._undo(error)
+                raise
+        finally:
+            self._leading.release()
+            if self._waiting:
+                self._nudge()
+
+    def flush(self) -> None:
+        """Commit what was left open; its fate says whether that failed."""
+        with self._leading:
+            if self._fate is not None:
+                with contextlib.suppress(Exception):
+                    self._commit()
+        self._nudge()
 
     def run(self, call: Call[T]) -> None:
         """Do the call's work; it is done when this returns: committed, or `failure` says why not."""
@@ -100,6 +150,8 @@ class GroupCommit:
         """Close the connection once nobody uses it; a second time does nothing."""
         with self._leading:
             with contextlib.suppress(sqlite3.ProgrammingError):  # it is closed
+                if self._fate is not None:
+                    self._commit()
                 self._cursor.close()  # or its statement would keep the file open
             self._connection.close()
         self._nudge()
@@ -135,15 +187,15 @@ class GroupCommit:
                     call.result = call.work(cursor)
                 except self._refusals as refusal:
                     call.failure = refusal
-                except Exception:  # noqa: BLE001 - whatever it is, it must not undo the others' work
-                    self._roll_back()
+                except Exception as error:  # noqa: BLE001 - whatever it is, it must not undo the others' work
+                    self._undo(error)
                     for each in taken[first:]:
                         self._do_alone(each)
                     first = len(taken)
             if connection.in_transaction:
-                cursor.execute("commit")
+                self._commit()
         except BaseException as error:
-            self._roll_back()
+            self._undo(error)
             for each in taken[first:]:
                 each.failure = error if isinstance(error, Exception) else InterruptedError("interrupted")
             if not isinstance(error, Exception):
@@ -176,6 +228,37 @@ class GroupCommit:
             self._cursor.execute("begin immediate")
         except sqlite3.OperationalError:
             patiently(lambda: self._cursor.execute("begin immediate"), self._busy_s)
+
+    def _go_on(self, work: Work[T]) -> T:
+        """Do a call in the transaction that was left open, and commit both."""
+        try:
+            result = work(self._cursor)
+        except self._refusals:
+            self._commit()
+            raise
+        except BaseException as error:
+            self._undo(error)
+            raise
+        self._commit()
+        return result
+
+    def _commit(self) -> None:
+        try:
+            self._cursor.execute("commit")
+        except BaseException as error:
+            self._undo(error)
+            raise
+        if self._fate is not None:
+            self._fate.over = True
+            self._fate = None
+
+    def _undo(self, error: BaseException) -> None:
+        """Roll back, and let those know who have not waited for the commit."""
+        if self._fate is not None:
+            self._fate.failure = error if isinstance(error, Exception) else InterruptedError("interrupted")
+            self._fate.over = True
+            self._fate = None
+        self._roll_back()
 
     def _roll_back(self) -> None:
         try:

@@ -47,6 +47,10 @@ class Waiter(Protocol):
         """Let everything that waits return."""
         ...
 
+    def flush(self) -> None:
+        """Commit what this thread has done before it pauses; raises StoreUnavailable when that is lost."""
+        ...
+
 
 @dataclass(slots=True)
 class _Held:
@@ -146,6 +150,13 @@ class Instance:
             self._fail(held, poison_queue)
         finally:
             self._held.pop(id(held), None)
+
+    def flush(self) -> None:
+        """Commit what this thread has done; what is lost comes again with its message."""
+        try:
+            self._waiter.flush()
+        except StoreUnavailable as exc:
+            self.note_broken(exc)
 
     def wait_for_work(self, queues: Sequence[str]) -> None:
         """Wait until a message may be there."""
@@ -258,6 +269,7 @@ class _Listener:
                         self._changed.notify_all()
                     self._quick = seconds < QUICK_S
                     eager = seconds >= SPREAD_S or self._busy == 0
+        self._instance.flush()
 
     def _next(self, *, eager: bool) -> _Held | None:
         """Return a message to work on; None when the instance stops."""
@@ -300,6 +312,7 @@ class _Listener:
 
         Another one may look for places that stay free: for a waiting message it would sleep too long.
         """
+        self._instance.flush()
         soon = bool(self._buffer) or self._busy <= self._threshold
         if self._receiving or self._watched or (self._topped_up and not soon):
             self._changed.wait()
@@ -324,6 +337,7 @@ class _Listener:
         found: list[_Held] = []
         try:
             if self._short and self._busy:
+                self._instance.flush()
                 time.sleep(LINGER_S)
             found = self._instance.receive(self._queues, wanted)
             self._short = 0 < len(found) < min(wanted, BATCH)

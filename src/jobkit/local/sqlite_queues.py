@@ -163,7 +163,7 @@ class SqliteQueues:
 
     def delete(self, queue: str, delivery: Delivery) -> None:
         """Remove a received message."""
-        self._change(_DELETE, self._lease(queue, delivery), queue, delivery)
+        self._change(_DELETE, self._lease(queue, delivery), queue, delivery, last=True)
 
     def peek(self, queue: str, *, limit: int) -> list[Delivery]:
         """Look at up to `limit` visible messages without taking them; their receipts are empty."""
@@ -233,8 +233,10 @@ class SqliteQueues:
         visible, _, receipt = delivery.receipt.partition(":")
         return self._prefix + queue, number_of(visible), number_of(delivery.id), number_of(receipt)
 
-    def _change(self, sql: str, values: Sequence[object], queue: str, delivery: Delivery) -> None:
-        if self._database.write(lambda cursor: cursor.execute(sql, values).rowcount, single=True) == 1:
+    def _change(
+        self, sql: str, values: Sequence[object], queue: str, delivery: Delivery, *, last: bool = False
+    ) -> None:
+        if self._database.write(lambda cursor: cursor.execute(sql, values).rowcount, single=True, last=last) == 1:
             return
         gone = not self._rows(_SEEK, (self._prefix + queue, number_of(delivery.id)))
         raise (EntityNotFound if gone else EntityChanged)(table=queue, partition="messages", row=delivery.id)

@@ -30,6 +30,8 @@ class LocalStore:
         tables: The port for rows.
         queues: The port for messages.
         store: Both.
+        together: A context in which a thread's calls may be committed with its next one.
+        flush: Commits what the calling thread has left open by that.
     """
 
     def __init__(self, path: Path, *, clock: Clock | None, hub: str) -> None:
@@ -51,6 +53,8 @@ class LocalStore:
             wakeups=self._wakeups,
         )
         self.store = Store(self.tables, self.queues)
+        self.together = self._database.together
+        self.flush = self._database.flush
 
     @classmethod
     def open(cls, path: Path | str, *, clock: Clock | None = None, hub: str = "jobkit") -> Self:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -79,8 +80,13 @@ class Service:
         worker: str,
         observe: Observer,
         each: Each[Any] = one_after_another,
+        together: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
     ) -> None:
-        """Take everything from outside; `worker` names this instance in task rows, `each` may send in parallel."""
+        """Take everything from outside.
+
+        `worker` names this instance in task rows, `each` may send in parallel, and what happens in `together` may be
+        stored as a whole with what the same thread does next: a crash loses all of it or nothing.
+        """
         self.repository = Repository(store.tables)
         self.jobs = Jobs(self.repository, registry)
         self.clock = clock
@@ -89,6 +95,7 @@ class Service:
         self._registry = registry
         self._rng = rng
         self._worker = worker
+        self._together = together
         self._switches: dict[tuple[object, ...], _Switch] = {}
         self._switch_lock = threading.Lock()
 
@@ -376,7 +383,8 @@ class Service:
             task = self.repository.find_task(ref)
             params_json = task.params_json if task is not None else None
         outcome = run_task(loaded, stage, ref, attempt=message.attempt, params_json=params_json, report=report)
-        return self._record(incoming, loaded, ref, outcome, claim, stage)
+        with self._together():
+            return self._record(incoming, loaded, ref, outcome, claim, stage)
 
     def _record(
         self,
