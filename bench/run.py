@@ -197,7 +197,7 @@ def instances(folder: Path, console: Console, n: int) -> None:
     table = Table(title=f"Instances: whole commands, {os.cpu_count()} cores; peak memory of the largest process")
     for title in ("job", "instances", "seconds", "tasks a second", "speed-up", "peak MB"):
         table.add_column(title, justify="left" if title == "job" else "right")
-    jobs = {"cpu": ("cpu", 48, 2), "noop": ("noop", n, 8)}
+    jobs = {"cpu": ("cpu", 192, 2), "noop": ("noop", n, 8)}
     for title, (job_type, size, concurrency) in jobs.items():
         first = 0.0
         for count in (1, 2, 4):

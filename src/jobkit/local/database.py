@@ -18,7 +18,7 @@ from .group_commit import Call, Fate, GroupCommit, Work, patiently
 
 BUSY_S: Final = 60.0
 QUICK_S: Final = 0.002  # a thread that has paused for longer than this leaves no transaction open
-CHECKPOINT_PAGES: Final = 4_000
+CHECKPOINT_PAGES: Final = 8_000  # 32 MB
 LOOK_S: Final = 0.25  # what is written into a deleted file meanwhile is lost
 
 T = TypeVar("T")

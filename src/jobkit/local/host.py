@@ -27,6 +27,7 @@ POISON_RETRY_S: Final = 30.0  # a poison queue has no poison queue of its own
 IDLE_WAIT_S: Final = 5.0
 QUICK_S: Final = 0.05  # while messages take less than this, a whole batch is fetched, as the host does
 SPREAD_S: Final = 0.002  # when nobody has taken a waiting message for so long, one more thread does
+LONGEST_LOOK_S: Final = 0.016  # each look stops the thread that works; one that found all well comes later next time
 TOP_UP_S: Final = 0.1  # places that stay free this long are filled although fewer than half are free
 LINGER_S: Final = 0.003  # after a batch that came back short: more is on its way, and one receive can fetch it
 CONTROL_THREADS: Final = 4  # for jobs and poison messages, so that long tasks never hold up planning
@@ -235,6 +236,7 @@ class _Listener:
         self._buffer: deque[_Held] = deque()
         self._busy = 0
         self._taken_at = 0.0
+        self._look_s = SPREAD_S
         self._receiving = False
         self._watched = False
         self._topped_up = False
@@ -319,9 +321,11 @@ class _Listener:
         elif soon:
             self._watched = True
             try:
-                self._changed.wait(SPREAD_S)
+                self._changed.wait(self._look_s)
             finally:
                 self._watched = False
+            late = time.monotonic() - self._taken_at >= SPREAD_S
+            self._look_s = SPREAD_S if late else min(2 * self._look_s, LONGEST_LOOK_S)
         else:
             self._topped_up = True
             try:
