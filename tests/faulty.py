@@ -137,8 +137,9 @@ class Faulty:
         keep: Callable[[], list[Written]] | None = None,
         refusal: type[EntityChanged | EntityExists | EntityNotFound] = EntityChanged,
         again: Callable[[float], None] = lambda delay_s: None,
+        reads: tuple[str, str] | None = None,
     ) -> T:
-        """Do a call, or let go wrong what is to go wrong at it."""
+        """Do a call, or let go wrong what is to go wrong at it. `reads` is a partition and a row, or "" for all of it."""
         if self.paused:
             return self._apply(do, keep)
         if self.dead:
@@ -193,7 +194,9 @@ class _FaultyTables:
         )
 
     def get(self, table: str, partition: str, row: str, *, select: Sequence[str] | None = None) -> Entity:
-        return self._faulty.call("get", table, lambda: self._tables.get(table, partition, row, select=select))
+        return self._faulty.call(
+            "get", table, lambda: self._tables.get(table, partition, row, select=select), reads=(partition, row)
+        )
 
     def update(self, table: str, entity: Entity, *, etag: str, mode: Mode = Mode.MERGE) -> str:
         keep = self._keep(table, [Update(entity, etag, mode)])
@@ -229,6 +232,7 @@ class _FaultyTables:
             "query",
             table,
             lambda: self._tables.query(table, partition, rows=rows, where=where, select=select, top=top),
+            reads=(partition if isinstance(partition, str) else "", ""),
         )
 
     def transact(self, table: str, operations: Sequence[Operation]) -> list[str]:

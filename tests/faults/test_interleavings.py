@@ -1,0 +1,96 @@
+"""Instances whose port calls take turns in every order, or in very many: whatever the order, the job comes to the same."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from fault_cases import JOBS, Job, differences
+from interleaving import Path, Schedule, Subject, Walk, every_path
+from samples import two_stages
+
+#: How many distinct schedules of each kind are run; `make proof` runs fifty times as many.
+SCHEDULES = int(os.environ.get("JOBKIT_TEST_SCHEDULES", "2900"))
+FIRST_SEED = int(os.environ.get("JOBKIT_TEST_SEED", "0"))
+
+KINDS: dict[str, tuple[Job, dict[str, Any]]] = {
+    "two stages of 4, 3 instances": (Job(make=two_stages, params={"n": 4}), {"workers": 3}),
+    "two stages of 3, 3 instances, a death": (Job(make=two_stages, params={"n": 3}), {"workers": 3, "crashes": 1}),
+    "two stages of 3, 3 instances, lost leases": (Job(make=two_stages, params={"n": 3}), {"workers": 3, "expiries": 1}),
+    "two stages of 4, 4 instances, two of each": (
+        Job(make=two_stages, params={"n": 4}),
+        {"workers": 4, "crashes": 2, "expiries": 2},
+    ),
+    "two stages of 4, submitted three times": (Job(make=two_stages, params={"n": 4}), {"workers": 3, "submits": 3}),
+    "a retried task of 4": (
+        Job(make=JOBS["a retried task"].make, params={"n": 4}),
+        {"workers": 3, "crashes": 1, "expiries": 1},
+    ),
+    "a failing task of 4": (
+        Job(make=JOBS["a failing task"].make, params={"n": 4}),
+        {"workers": 3, "crashes": 1, "expiries": 1},
+    ),
+    "101 tasks in two shards": (JOBS["101 tasks"], {"workers": 3, "crashes": 1, "expiries": 1}),
+}
+#: One of 101 tasks takes as long as twenty of the others.
+SHARES = {"101 tasks in two shards": 20}
+
+
+def trial(subject: Subject, seed: int, how: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    schedule = Schedule(subject, Walk.of(seed), **how)
+    return schedule.run(), schedule.order()
+
+
+@pytest.mark.timeout(3 * 3600)
+@pytest.mark.parametrize("name", KINDS)
+def test_whatever_the_order_of_calls_the_job_comes_to_the_same(name: str):
+    job, how = KINDS[name]
+    subject = Subject(job)
+    expected = Schedule(subject, Path(), workers=1).run()
+    orders: set[int] = set()
+    wanted = SCHEDULES // SHARES.get(name, 1)
+
+    for seed in range(FIRST_SEED, FIRST_SEED + 2 * wanted):
+        if len(orders) == wanted:
+            break
+        try:
+            found, order = trial(subject, seed, how)
+            assert found == expected, differences(found, expected)
+        except Exception as error:
+            raise AssertionError(
+                f"{name}: seed {seed} (again: JOBKIT_TEST_SEED={seed} JOBKIT_TEST_SCHEDULES={SHARES.get(name, 1)} "
+                f"pytest -n0 -k '{name}' tests/faults/test_interleavings.py): {type(error).__name__}: {error}"
+            ) from error
+        orders.add(order)
+
+    assert len(orders) == wanted
+
+
+@pytest.mark.parametrize(
+    ("stages", "how", "preemptions", "paths"),
+    [
+        (["1"], {"workers": 2}, 3, 1144),
+        (["1"], {"workers": 2, "expiries": 1}, 2, 1483),
+        (["1"], {"workers": 2, "crashes": 1}, 2, 476),
+    ],
+)
+def test_every_order_with_few_preemptions_comes_to_the_same(
+    stages: list[str], how: dict[str, Any], preemptions: int, paths: int
+):
+    subject = Subject(Job(make=two_stages, params={"n": 2}, how={"stages": stages}))
+    expected = Schedule(subject, Path(), workers=1).run()
+
+    def run(path: Path) -> None:
+        found = Schedule(subject, path, **how).run()
+        assert found == expected, f"{path.made}: {differences(found, expected)}"
+
+    assert every_path(run, preemptions=preemptions, most=100_000) == paths
+
+
+def test_a_seed_gives_the_same_run_each_time():
+    job, how = KINDS["two stages of 4, 4 instances, two of each"]
+    subject = Subject(job)
+
+    assert len({trial(subject, 11, how)[1] for _ in range(5)}) == 1

@@ -1,0 +1,343 @@
+"""Runs a job's messages on several instances whose port calls take turns as a strategy decides: every order can be had.
+
+Each worker is a thread, and only the one whose turn it is runs; before each call of a port it hands the turn on. So a
+schedule is the list of the choices made, and one list gives one run.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from clocks import ManualClock
+from driver import LEASE_S, Crash, Driver, NeverEnds
+from fault_cases import Job
+from faulty import Faulty
+from invariants import Written, check_invariants, outcome
+from jobkit.local.memory import MemoryStore
+from jobkit.runtime.errors import EntityChanged, EntityExists, EntityNotFound
+from jobkit.runtime.messages import decode_message
+from jobkit.runtime.processing import QUEUES
+from jobkit.runtime.storage.ports import Delivery, Store
+
+T = TypeVar("T")
+
+MOST_CALLS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What could be next: a worker's next call (or its next message), its death, or the end of all leases."""
+
+    what: str
+    worker: int = -1
+
+
+class Strategy(Protocol):
+    """Decides what is next."""
+
+    def choose(self, options: Sequence[Option], current: int) -> int:
+        """Return the position of the option that is taken; `current` is the one that goes on with the same worker, or -1."""
+        ...
+
+
+@dataclass
+class Worker:
+    """One instance: its driver, and its turn."""
+
+    number: int
+    driver: Driver
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    idle: bool = True
+    dying: bool = False
+    message: tuple[object, ...] = ()
+    step: int = 0
+
+
+class Interleaved(Faulty):
+    """A store whose calls wait for their turn, and that knows in which order they touched what."""
+
+    def __init__(self, store: Store, schedule: Schedule) -> None:
+        super().__init__(store)
+        self._schedule = schedule
+        self._versions: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+        self.orders: set[tuple[object, ...]] = set()
+
+    def call(
+        self,
+        verb: str,
+        place: str,
+        do: Callable[[], T],
+        *,
+        keep: Callable[[], list[Written]] | None = None,
+        refusal: type[EntityChanged | EntityExists | EntityNotFound] = EntityChanged,
+        again: Callable[[float], None] = lambda delay_s: None,
+        reads: tuple[str, str] | None = None,
+    ) -> T:
+        worker = self._schedule.before_call()
+        steps = keep() if keep is not None else []
+        result = do()
+        self.history += steps
+        if worker is None:
+            return result
+        worker.step += 1
+        who = (*worker.message, worker.step, verb, place)
+        for step in steps:
+            versions = self._versions[place, step.partition]
+            versions[step.row] = versions.get(step.row, 0) + 1
+            self.orders.add((*who, step.partition[-6:], step.row, versions[step.row]))
+        if reads is not None:
+            versions = self._versions[place, reads[0]]
+            seen = versions.get(reads[1], 0) if reads[1] else hash(frozenset(versions.items()))
+            self.orders.add((*who, seen))
+        return result
+
+
+class Subject:
+    """A job to be run again and again: its controller is made once."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.hooks: list[str] = []
+        self.controller = job.make(self.hooks.append)
+
+
+class Schedule:
+    """One job on a store in memory, run by several instances in the order that a strategy decides."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        strategy: Strategy,
+        *,
+        workers: int,
+        crashes: int = 0,
+        expiries: int = 0,
+        submits: int = 1,
+    ) -> None:
+        """Allow for so many deaths of an instance, and so many moments at which all leases run out at once."""
+        self.clock = ManualClock()
+        self.faulty = Interleaved(MemoryStore(clock=self.clock, rng=random.Random(7)).store, self)
+        self._subject = subject
+        subject.hooks.clear()
+        self._strategy = strategy
+        self._crashes, self._expiries, self._submits = crashes, expiries, submits
+        self._workers = [
+            Worker(
+                n,
+                Driver(
+                    self.faulty.store,
+                    [subject.controller],
+                    clock=self.clock,
+                    rng=random.Random(n),
+                    batch=1,
+                    worker=f"instance-{n}",
+                ),
+            )
+            for n in range(workers)
+        ]
+        self._running: Worker | None = None
+        self._over = threading.Event()
+        self._failure: BaseException | None = None
+        self._calls = 0
+        self.job_id = ""
+
+    def run(self) -> dict[str, Any]:
+        """Run the job to its end, check all invariants and return what it came to."""
+        job = self._subject.job
+        for worker in self._workers[: self._submits]:
+            self.job_id = worker.driver.submit(self._subject.controller.job_type, job.params, **job.how)
+        for worker in self._workers:
+            worker.turn.acquire()
+        threads = [threading.Thread(target=self._work, args=(worker,), daemon=True) for worker in self._workers]
+        for thread in threads:
+            thread.start()
+        self._go_on(None)
+        if not self._over.wait(60):
+            raise NeverEnds("a worker waits for something that is not its turn")
+        for thread, worker in zip(threads, self._workers, strict=True):
+            if thread is not threading.current_thread():
+                _release(worker.turn)
+                thread.join(10)
+        if self._failure is not None:
+            raise self._failure
+        check_invariants(self.faulty.real, self.job_id, self.faulty.history)
+        found = outcome(self.faulty.real, self.job_id)
+        heard = set(self._subject.hooks)
+        assert heard == {found["status"]}, f"the job is {found['status']}, the hook heard {heard}"
+        return found
+
+    def order(self) -> int:
+        """Return a number for the order of calls that touched the same rows or queues."""
+        return hash(frozenset(self.faulty.orders))
+
+    def before_call(self) -> Worker | None:
+        """Wait for the turn of the worker that runs; None while nobody works yet."""
+        worker = self._running
+        if worker is None:
+            return None
+        if worker.dying:  # whoever caught it (it may have been raised in a user's code) is as dead
+            raise Crash
+        self._calls += 1
+        if self._calls > MOST_CALLS:
+            raise NeverEnds(f"{MOST_CALLS} calls, and still {self._lengths()}")
+        self._go_on(worker)
+        if worker.dying:
+            raise Crash
+        return worker
+
+    def _work(self, worker: Worker) -> None:
+        worker.turn.acquire()
+        try:
+            while not self._over.is_set():
+                self._take_message(worker)
+                worker.idle = True
+                self._go_on(worker)
+        except BaseException as error:  # noqa: BLE001 - the schedule's own, raised by `run`
+            self._failure = self._failure or error
+            self._end()
+
+    def _take_message(self, worker: Worker) -> None:
+        try:
+            for queue, delivery in worker.driver.receive(1):
+                worker.idle = False
+                worker.message, worker.step = _label(queue, delivery), 0
+                self.faulty.orders.add((worker.message, "received"))
+                worker.driver.process(queue, delivery)
+        except Crash:
+            worker.dying = False
+            worker.driver.crashed()
+
+    def _go_on(self, worker: Worker | None) -> None:
+        """Hand the turn on, and come back when it is this worker's again, or all is over."""
+        following = self._choose(worker)
+        if following is worker:
+            return
+        self._running = following
+        if following is None:
+            self._end()
+        else:
+            _release(following.turn)
+        if worker is not None:
+            worker.turn.acquire()
+
+    def _choose(self, worker: Worker | None) -> Worker | None:
+        while True:
+            options = self._options(worker)
+            if not options:
+                if not any(self._lengths().values()):
+                    return None
+                self.clock.advance(LEASE_S + 1)
+                continue
+            current = next(
+                (
+                    n
+                    for n, option in enumerate(options)
+                    if option.what == "go" and worker is not None and not worker.idle and option.worker == worker.number
+                ),
+                -1,
+            )
+            option = options[self._strategy.choose(options, current) if len(options) > 1 else 0]
+            if option.what == "expire":
+                self._expiries -= 1
+                self.clock.advance(LEASE_S + 1)
+                continue
+            chosen = self._workers[option.worker]
+            if option.what == "die":
+                self._crashes -= 1
+                chosen.dying = True
+            return chosen
+
+    def _options(self, worker: Worker | None) -> list[Option]:
+        busy = [each for each in self._workers if not each.idle]
+        idle = [each for each in self._workers if each.idle]
+        options = [Option("go", each.number) for each in busy]
+        if idle and any(self.faulty.real.queues.peek(queue, limit=1) for queue in QUEUES):
+            options.append(Option("go", idle[0].number))  # they are all alike
+        if self._crashes and worker is not None and not worker.idle:
+            options.append(Option("die", worker.number))
+        if self._expiries and busy and idle:
+            options.append(Option("expire"))
+        return options
+
+    def _lengths(self) -> dict[str, int]:
+        return {queue: self.faulty.real.queues.length(queue) for queue in QUEUES}
+
+    def _end(self) -> None:
+        self._running = None
+        self._over.set()
+        for each in self._workers:
+            _release(each.turn)
+
+
+@dataclass
+class Walk:
+    """Takes the turn from a worker with a probability that the seed gives; the rarer, the longer the runs without."""
+
+    rng: random.Random
+    restless: float = 0.5
+    fault: float = 0.03
+
+    @classmethod
+    def of(cls, seed: int) -> Walk:
+        rng = random.Random(seed)
+        return cls(rng, restless=rng.choice((0.3, 0.6, 1.0)), fault=rng.choice((0.01, 0.05)))
+
+    def choose(self, options: Sequence[Option], current: int) -> int:
+        faults = [n for n, option in enumerate(options) if option.what != "go"]
+        if faults and self.rng.random() < self.fault:
+            return self.rng.choice(faults)
+        if current >= 0 and self.rng.random() >= self.restless:
+            return current
+        return self.rng.choice([n for n, option in enumerate(options) if option.what == "go"])
+
+
+@dataclass
+class Path:
+    """Makes given choices, then stays with the worker that runs; notes what else there was."""
+
+    given: tuple[int, ...] = ()
+    made: list[int] = field(default_factory=list)
+    others: list[list[tuple[int, bool]]] = field(default_factory=list)
+
+    def choose(self, options: Sequence[Option], current: int) -> int:
+        at = len(self.made)
+        stay = max(current, 0)
+        taken = self.given[at] if at < len(self.given) else stay
+        self.others.append([(n, current >= 0) for n in range(len(options)) if n != stay])
+        self.made.append(taken)
+        return taken
+
+
+def every_path(run: Callable[[Path], object], *, preemptions: int, most: int) -> int:
+    """Run every path with up to so many choices that take the turn from a worker that could go on; return how many.
+
+    Raises AssertionError when there are more than `most`.
+    """
+    waiting: list[tuple[tuple[int, ...], int]] = [((), preemptions)]
+    done = 0
+    while waiting:
+        given, left = waiting.pop()
+        path = Path(given)
+        run(path)
+        done += 1
+        assert done <= most, f"more than {most} paths"
+        for at in range(len(given), len(path.made)):
+            for other, preempts in path.others[at]:
+                if left >= preempts:
+                    waiting.append(((*path.made[:at], other), left - preempts))
+    return done
+
+
+def _label(queue: str, delivery: Delivery) -> tuple[object, ...]:
+    message = decode_message(delivery.body)
+    return (queue, message.kind.value, message.stage, message.first, message.attempt, delivery.dequeue_count)
+
+
+def _release(lock: threading.Lock) -> None:
+    if lock.locked():
+        lock.release()
