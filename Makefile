@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint types layers test kills format bench clean
+.PHONY: help setup check lint types layers test kills proof format bench clean
 
 PYTHON ?= python3
 # The tools of .venv come first where it exists; otherwise those of the shell.
@@ -30,6 +30,9 @@ test: ## the tests
 
 kills: ## a run killed with -9 at 50 random moments
 	JOBKIT_TEST_KILLS=50 pytest -n0 --timeout 600 tests/kills
+
+proof: ## the protocol for hours: a million schedules, every pair of faults of every job, 200 kills
+	JOBKIT_TEST_SCHEDULES=145000 JOBKIT_TEST_PROOF=1 JOBKIT_TEST_KILLS=200 pytest --timeout 0 tests/faults tests/kills
 
 format: ## format, and fix what ruff can
 	ruff format

@@ -19,7 +19,7 @@ from faulty import Call, Fault, Faulty, Kind
 from invariants import check_invariants, outcome
 from jobkit.runtime.controller import BaseController
 from jobkit.runtime.events import Action
-from samples import broken_items, one_stage, second_fails, second_fails_once, two_stages
+from samples import broken_items, one_stage, second_fails, second_fails_once, three_stages, two_stages
 
 _HUBS = itertools.count(1)
 
@@ -33,6 +33,15 @@ class Job:
     make: Callable[[Hook], type[BaseController[Any]]]
     params: dict[str, Any]
     how: dict[str, Any] = field(default_factory=dict)
+
+
+class Subject:
+    """A job to be run again and again: its controller is made once."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.hooks: list[str] = []
+        self.controller = job.make(self.hooks.append)
 
 
 def double(task: Any) -> int:
@@ -59,15 +68,20 @@ JOBS = {
         make=two_stages, params={"n": 3}, how={"stages": ["2"], "source_list": [{"square": 4}, {"square": 9}]}
     ),
     "a second run": Job(make=two_stages, params={"n": 1}, how={"again": True}),
+    "no stage but one of one task": Job(make=lambda hook: one_stage(double, on_hook=hook), params={"n": 1}),
+    "five tasks in one stage": Job(make=lambda hook: one_stage(double, on_hook=hook), params={"n": 5}),
+    "four tasks in two stages": Job(make=two_stages, params={"n": 4}),
+    "two tasks in three stages": Job(make=three_stages, params={"n": 2}),
     "101 tasks": Job(make=lambda hook: one_stage(double, on_hook=hook), params={"n": 101}),
 }
 
 
 @dataclass(slots=True)
 class Trial:
-    """One job on one fresh store."""
+    """One job on one fresh store; `controller` has been made of the job, and tells `hooks` when it has ended."""
 
     job: Job
+    controller: type[BaseController[Any]]
     faulty: Faulty
     driver: Driver
     clock: ManualClock
@@ -89,10 +103,6 @@ class Trial:
         found = outcome(self.faulty.real, self.job_id)
         text = json.dumps(found, default=asdict).replace(self.job_id[:16], "JOB")
         return json.loads(text)  # type: ignore[no-any-return]
-
-    @property
-    def controller(self) -> type[BaseController[Any]]:
-        return self.driver.controllers[0]
 
     @contextlib.contextmanager
     def undisturbed(self) -> Iterator[None]:
@@ -126,14 +136,17 @@ class Trial:
 
 
 @contextlib.contextmanager
-def trial(job: Job, kind: str, folder: Path, *faults: Fault, batch: int = 4) -> Iterator[Trial]:
-    """Make a fresh store, its faults, and a driver for a job."""
+def trial(
+    job: Job, kind: str, folder: Path, *faults: Fault, batch: int = 4, subject: Subject | None = None
+) -> Iterator[Trial]:
+    """Make a fresh store, its faults, and a driver for a job; a `subject` of it saves making its controller."""
     clock = ManualClock()
     with new_store(kind, clock=clock, folder=folder, hub=f"hub{next(_HUBS)}") as store:
         faulty = Faulty(store, *faults)
-        hooks: list[str] = []
-        driver = Driver(faulty.store, [job.make(hooks.append)], clock=clock, batch=batch, faults=faulty)
-        yield Trial(job, faulty, driver, clock, hooks)
+        made = subject or Subject(job)
+        made.hooks.clear()
+        driver = Driver(faulty.store, [made.controller], clock=clock, batch=batch, faults=faulty)
+        yield Trial(job, made.controller, faulty, driver, clock, made.hooks)
 
 
 def undisturbed(job: Job, kind: str, folder: Path, *, batch: int = 4) -> tuple[dict[str, Any], list[Call]]:
@@ -185,6 +198,49 @@ def every_single_fault(
             except Exception as error:  # noqa: BLE001 - collected, so that one failure shows them all
                 broken.append(f"{fault_kind.value} at {call}: {type(error).__name__}: {error}")
     return broken
+
+
+def every_pair(job: Job, folder: Path, first: Kind, *, shares: int = 1, share: int = 0) -> tuple[int, list[str]]:
+    """Run a job in memory once for each pair of faults, the first of a kind, the second of any and later.
+
+    Return how many pairs there were (of one of so many shares of them), and what was broken. A crash after a call with
+    the same delivery's next call to come is not tried apart: it is the crash before that one.
+    """
+    subject = Subject(job)
+    expected, calls = undisturbed(job, "memory", folder)
+    broken: list[str] = []
+    pairs = 0
+    for one in calls[share::shares]:
+        if not _tells(one, first, calls):
+            continue
+        with trial(job, "memory", folder, Fault(first, at(one.number)), subject=subject) as run:
+            run.faulty.lease_lost = run.another_instance(1)
+            run.run()
+            later = run.faulty.calls
+        for two in later[one.number :]:
+            for second in Kind:
+                if not _tells(two, second, later):
+                    continue
+                pairs += 1
+                faults = (Fault(first, at(one.number)), Fault(second, at(two.number)))
+                with trial(job, "memory", folder, *faults, subject=subject) as run:
+                    run.faulty.lease_lost = run.another_instance(1)
+                    try:
+                        found = run.run()
+                        run.check()
+                        assert found == expected, differences(found, expected)
+                        assert expected["status"] in run.hooks, "the hook was not called"
+                    except Exception as error:  # noqa: BLE001 - collected, so that one failure shows them all
+                        where = f"{first.value} at {one}, {second.value} at {two}"
+                        broken.append(f"{where}: {type(error).__name__}: {error}")
+    return pairs, broken
+
+
+def _tells(call: Call, kind: Kind, calls: list[Call]) -> bool:
+    """Whether a fault of a kind makes sense at a call, and is no other one by another name."""
+    following = calls[call.number] if call.number < len(calls) else None
+    same = following is not None and following.delivery == call.delivery and following.step == call.step + 1
+    return call.can(kind) and not (kind is Kind.CRASH_AFTER and same)
 
 
 def unlike_calls(calls: list[Call]) -> list[Call]:

@@ -50,6 +50,8 @@ class Kind(Enum):
     TWICE = "sent twice"
     #: The message is in the queue twice, one of them much later.
     TWICE_LATE = "sent twice, once late"
+    #: The message comes much later than all that were sent after it.
+    LATE = "sent late"
     #: The lease runs out before the call; another instance takes over and works for a while.
     LEASE_LOST = "lease lost"
 
@@ -76,7 +78,7 @@ class Call:
                 return self.writes
             case Kind.REFUSED:
                 return self.verb in ("insert", "update", "delete", "transact", "remove")
-            case Kind.TWICE | Kind.TWICE_LATE:
+            case Kind.TWICE | Kind.TWICE_LATE | Kind.LATE:
                 return self.verb == "send"
             case _:
                 return True
@@ -161,6 +163,9 @@ class Faulty:
             raise Crash
         if kind is Kind.FAILED:
             raise StoreUnavailable(store="faulty", reason="injected, nothing was done")
+        if kind is Kind.LATE:
+            self._apply(lambda: again(LATE_S), keep)
+            return None  # type: ignore[return-value] - what a send returns
         result = self._apply(do, keep)
         if kind is Kind.CRASH_AFTER:
             self.dead = True

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from clocks import ManualClock
 from driver import LEASE_S, Crash, Driver, NeverEnds
-from fault_cases import Job
+from fault_cases import Subject
 from faulty import Faulty
 from invariants import Written, check_invariants, outcome
 from jobkit.local.memory import MemoryStore
@@ -95,15 +95,6 @@ class Interleaved(Faulty):
             seen = versions.get(reads[1], 0) if reads[1] else hash(frozenset(versions.items()))
             self.orders.add((*who, seen))
         return result
-
-
-class Subject:
-    """A job to be run again and again: its controller is made once."""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.hooks: list[str] = []
-        self.controller = job.make(self.hooks.append)
 
 
 class Schedule:

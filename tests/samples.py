@@ -55,6 +55,39 @@ def two_stages(on_hook: Callable[[str], None] = lambda status: None) -> type[Bas
     return TwoStages
 
 
+def three_stages(on_hook: Callable[[str], None] = lambda status: None) -> type[BaseController[Count]]:
+    """n numbers, then one task for each, then a single task that adds them up."""
+
+    class ThreeStages(BaseController[Count]):
+        job_type = "three_stages"
+
+        @stage("Square")
+        def square(self, task: TaskContext[Count, int]) -> int:
+            return task.params**2
+
+        @square.fan_out
+        def numbers(self, job: JobContext[Count]) -> Iterator[int]:
+            yield from range(job.params.n)
+
+        @stage("Double")
+        def double(self, task: TaskContext[Count, int]) -> int:
+            return 2 * task.params
+
+        @double.fan_out
+        def squares(self, job: JobContext[Count]) -> Iterator[int]:
+            for result in job.results(self.square):
+                yield result.value
+
+        @stage("Sum")
+        def add(self, task: TaskContext[Count, None]) -> int:
+            return sum(result.value for result in task.job.results(self.double))
+
+        def on_complete(self, job: JobContext[Count], *, status: str) -> None:
+            on_hook(status)
+
+    return ThreeStages
+
+
 def one_stage(
     run: Callable[[TaskContext[Count, int]], Any],
     *,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from fault_cases import JOBS, Job, differences
-from interleaving import Path, Schedule, Subject, Walk, every_path
+from fault_cases import JOBS, Job, Subject, differences
+from interleaving import Path, Schedule, Walk, every_path
 from samples import two_stages
 
 #: How many distinct schedules of each kind are run; `make proof` runs fifty times as many.

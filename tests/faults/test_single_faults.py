@@ -11,7 +11,7 @@ from faulty import Kind
 
 CRASHES = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER)
 FAILURES = (Kind.FAILED, Kind.DOUBTFUL, Kind.REFUSED)
-DUPLICATES = (Kind.TWICE, Kind.TWICE_LATE)
+DUPLICATES = (Kind.TWICE, Kind.TWICE_LATE, Kind.LATE)
 SMALL = [name for name in JOBS if name != "101 tasks"]
 
 
