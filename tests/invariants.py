@@ -194,11 +194,28 @@ def _broken_task_write(step: Written, sealed: dict[int, str], closed: list[int])
     where = f"task {number}-{int(step.row)}"
     if before.get("status") in ("completed", "failed"):
         return [f"{where} was {before['status']} and became {after.get('status')}"]
+    if text := _broken_owner(before, after):
+        return [f"{where} {text}"]
     if step.before is None:
         return [] if sealed.get(number) != plan else [f"{where} was planned after the seal"]
     if sealed.get(number) != plan:
         return [f"{where} was touched before its plan was sealed"]
     return [f"{where} was touched after stage {number} was closed"] if number in closed else []
+
+
+def _broken_owner(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """Say what is wrong with whose a task became; empty when nothing is."""
+    key, message, delivery = (before.get(f"owner_{name}") for name in ("key", "message", "delivery"))
+    if before.get("status") == "processing":
+        if after.get("owner_key") != key:
+            return "was running, and another message took it"
+        if after["status"] == "processing" and after.get("owner_message") != message:
+            return "was running, and a copy of its message took it"
+        if after["status"] == "processing" and after.get("owner_delivery", 0) < (delivery or 0):
+            return "was running, and an older delivery took it back"
+    if before.get("status") == "queued" and after.get("status") == "processing" and key == after.get("owner_key"):
+        return "was queued again, and the message of its last attempt took it"
+    return ""
 
 
 def _broken_message(job_id: str, body: str, sealed: dict[int, str]) -> list[str]:

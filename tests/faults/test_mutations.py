@@ -1,0 +1,184 @@
+"""The rules of the protocol, dropped from the service's own code one at a time: each is missed, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path as Folder
+from typing import Any
+
+import pytest
+
+import mutations
+from clocks import ManualClock
+from driver import Driver, new_store
+from fault_cases import JOBS, Job, Subject, differences, every_poison, every_single_fault
+from faulty import Kind
+from interleaving import Path, Schedule, Walk
+from invariants import check_invariants
+from jobkit.runtime.messages import decode_message, encode_message
+from samples import one_stage
+
+Hunt = Callable[[Folder], list[str]]
+
+TWO_STAGES = "three tasks in two stages"
+RETRIED = "a retried task"
+EMPTY = "no task in two stages"
+
+
+def faults(name: str, kind: Kind) -> Hunt:
+    """One fault of a kind at each call of a job."""
+    return lambda folder: every_single_fault(JOBS[name], "memory", folder, kind, deliveries=1)
+
+
+def poison(name: str) -> Hunt:
+    """A message that dies at each of its calls until it is poison."""
+    return lambda folder: every_poison(JOBS[name], "memory", folder, Kind.CRASH_BEFORE)
+
+
+def schedules(name: str, **how: Any) -> Hunt:
+    """Random interleavings of up to 400 seeds."""
+    return lambda folder: _schedules(Job(make=JOBS[name].make, params={"n": 4}), how)
+
+
+def _schedules(job: Job, how: dict[str, Any]) -> list[str]:
+    subject = Subject(job)
+    expected = Schedule(subject, Path(), workers=1).run()
+    for seed in range(400):
+        found = Schedule(subject, Walk.of(seed), **how).run()
+        if found != expected:
+            return [differences(found, expected)]
+    return []
+
+
+def poisoned_copy(folder: Folder) -> list[str]:
+    """While a task runs, a second message for it, which was dispatched by another planner's delivery, is given up."""
+    clock = ManualClock()
+    with new_store("memory", clock=clock, folder=folder) as store:
+
+        def run(task: Any) -> int:
+            store.queues.send("tasks-poison", copies[0])
+            other.run(deliveries=1)
+            return int(task.params)
+
+        class Copying:
+            """Keeps a copy, under another key, of the task's message."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(store.queues, name)
+
+            def send(self, queue: str, body: str, *, delay_s: float = 0.0) -> None:
+                if queue == "tasks":
+                    copies.append(encode_message(decode_message(body), key="another"))
+                store.queues.send(queue, body, delay_s=delay_s)
+
+        copies: list[str] = []
+        controller = one_stage(run)
+        driver = Driver(replace(store, queues=Copying()), [controller], clock=clock)
+        other = Driver(store, [controller], clock=clock, worker="other")
+        job_id = driver.submit("one_stage", {"n": 1})
+        driver.run()
+        check_invariants(store, job_id)
+        status = driver.job(job_id)["status"]
+        return [] if status == "completed" else [f"the job is {status}"]
+
+
+CAUGHT: dict[str, tuple[Hunt, str]] = {
+    "check before record": (schedules(TWO_STAGES, workers=3), "the job is processing at stage"),
+    "check before mark": (schedules(TWO_STAGES, workers=3), "was touched after stage 1 was closed"),
+    "no mark at all": (faults(TWO_STAGES, Kind.CRASH_BEFORE), "the job is processing at stage 1"),
+    "close without condition": (faults(TWO_STAGES, Kind.LEASE_LOST), "the stages were closed in the order [1, 1, 2]"),
+    "only the closer sends": (faults(TWO_STAGES, Kind.CRASH_BEFORE), "the job is queued at stage 2"),
+    "a redelivery leaves what it finds ended": (faults(TWO_STAGES, Kind.CRASH_BEFORE), "the stages are ['sealed'"),
+    "no take-over": (faults(TWO_STAGES, Kind.CRASH_BEFORE), "is processing for ever"),
+    "an older delivery takes over": (
+        schedules(RETRIED, workers=3, crashes=2, expiries=2),
+        "was running, and an older delivery took it back",
+    ),
+    "anybody takes over": (
+        schedules(TWO_STAGES, workers=3, crashes=2, expiries=2),
+        "was running, and another message took it",
+    ),
+    "send before the seal": (faults(TWO_STAGES, Kind.CRASH_BEFORE), "a message of the unsealed plan"),
+    "a seal that is not sent again": (faults(TWO_STAGES, Kind.CRASH_BEFORE), "is queued for ever"),
+    "an empty stage that is not passed on": (faults(EMPTY, Kind.CRASH_BEFORE), "the job is queued at stage 2"),
+    "a planner's own redelivery is refused": (faults(TWO_STAGES, Kind.CRASH_BEFORE), "the stages are ['planning'"),
+    "a refused seal is given up": (faults(TWO_STAGES, Kind.REFUSED), "is queued for ever"),
+    "a refused planning is given up": (faults(TWO_STAGES, Kind.REFUSED), "the stages are ['planning'"),
+    "a refused claim is given up": (faults(TWO_STAGES, Kind.REFUSED), "is processing for ever"),
+    "a refused record is given up": (faults(TWO_STAGES, Kind.REFUSED), "the stages are ['sealed'"),
+    "a refused closing is given up": (faults(TWO_STAGES, Kind.REFUSED), "the job is queued at stage 2"),
+    "a record without condition": (faults(TWO_STAGES, Kind.LEASE_LOST), "was completed and became completed"),
+    "a retry that is not sent again": (faults(RETRIED, Kind.CRASH_BEFORE), "is queued for ever"),
+    "a retried task that anybody claims": (
+        faults(RETRIED, Kind.CRASH_BEFORE),
+        "was queued again, and the message of its last attempt took it",
+    ),
+    "a submit that does not wake what it finds": (
+        faults(TWO_STAGES, Kind.CRASH_BEFORE),
+        "the job is queued at stage 1",
+    ),
+    "the index row goes before the hook has run": (faults(TWO_STAGES, Kind.CRASH_AFTER), "the hook was not called"),
+    "poison fails only what is claimed": (poison(TWO_STAGES), "is queued for ever"),
+    "poison leaves what it finds ended": (poison(TWO_STAGES), "the stages are ['sealed'"),
+    "poison does not send a retry again": (poison(RETRIED), "is queued for ever"),
+    "poison fails what another has claimed": (poisoned_copy, "the job is failed"),
+    "a poisoned job message is thrown away": (poison(TWO_STAGES), "the job is queued at stage 1"),
+    "delete before send": (faults(TWO_STAGES, Kind.CRASH_BEFORE), "the stages are ['sealed'"),
+}
+
+
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have shards and groups of two, so that four tasks need two shards."""
+    for module in ("rows", "service", "repository", "settling"):
+        monkeypatch.setattr(f"jobkit.runtime.{module}.SHARD", 2)
+    for module in ("rows", "service", "repository"):
+        monkeypatch.setattr(f"jobkit.runtime.{module}.GROUP", 2)
+
+
+@pytest.fixture
+def drop(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return what drops a rule."""
+
+    def drop(name: str) -> None:
+        if name == "delete before send":
+            process = Driver.process
+
+            def delete_first(driver: Driver, queue: str, delivery: Any) -> None:
+                driver.store.queues.delete(queue, delivery)
+                process(driver, queue, delivery)
+
+            monkeypatch.setattr(Driver, "process", delete_first)
+        else:
+            mutations.apply(mutations.MUTATIONS[name], monkeypatch)
+
+    return drop
+
+
+def violations(hunt: Hunt, folder: Folder) -> str:
+    try:
+        return "; ".join(hunt(folder))
+    except Exception as error:  # noqa: BLE001 - even the undisturbed run may break an invariant
+        return f"{type(error).__name__}: {error}"
+
+
+@pytest.mark.usefixtures("small_shards")
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", CAUGHT)
+def test_a_rule_that_is_dropped_is_missed(tmp_path: Folder, drop: Callable[[str], None], name: str):
+    hunt, expected = CAUGHT[name]
+    drop(name)
+
+    assert expected in violations(hunt, tmp_path)
+
+
+@pytest.mark.usefixtures("small_shards")
+@pytest.mark.timeout(300)
+def test_nothing_is_missed_while_no_rule_is_dropped(tmp_path: Folder):
+    hunts = [poisoned_copy, schedules(TWO_STAGES, workers=3), schedules(RETRIED, workers=3, crashes=2, expiries=2)]
+    hunts += [faults(TWO_STAGES, kind) for kind in (Kind.CRASH_BEFORE, Kind.REFUSED)]
+    found = [hunt(tmp_path) for hunt in hunts]
+
+    assert found == [[] for _ in found]
+    assert {*mutations.MUTATIONS, "delete before send"} == set(CAUGHT)

@@ -1,0 +1,264 @@
+"""The service's own code, broken on purpose: one rule of the protocol dropped at a time."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+#: Who uses a mutated module's class, by name: what has to be replaced for it to be used.
+USERS = {
+    "service": ("Service", "driver.Service"),
+    "repository": ("Repository", "jobkit.runtime.service.Repository"),
+    "settling": ("Settling", "jobkit.runtime.processing.Settling"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutation:
+    """Texts of one of the runtime's modules, each found once, and what stands in their place."""
+
+    module: str
+    changes: tuple[tuple[str, str], ...]
+
+
+def apply(mutation: Mutation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the tests' driver use the mutated class."""
+    original = importlib.import_module(f"jobkit.runtime.{mutation.module}")
+    path = Path(str(original.__file__))
+    source = path.read_text(encoding="utf-8")
+    for before, after in mutation.changes:
+        assert source.count(before) == 1, f"{source.count(before)} times in {path.name}: {before}"
+        source = source.replace(before, after)
+    mutated = ModuleType(original.__name__)
+    mutated.__dict__.update(__package__=original.__package__, __file__=original.__file__)
+    exec(compile(source, str(path), "exec"), mutated.__dict__)
+    name, user = USERS[mutation.module]
+    monkeypatch.setattr(user, getattr(mutated, name))
+
+
+def service(*changes: tuple[str, str]) -> Mutation:
+    return Mutation(module="service", changes=changes)
+
+
+MUTATIONS = {
+    "check before record": service(
+        (
+            '        """Write what an attempt came to, if the row is still this delivery\'s."""\n',
+            '        """Write what an attempt came to, if the row is still this delivery\'s."""\n'
+            "        shard = self.repository.ended_tasks_of_shard(ref)\n"
+            "        last = sum(not task.status.ended for task in shard) <= 1\n",
+        ),
+        (
+            "attempt=message.attempt, text=text))\n        return self.lights_out(message, ref)\n\n    def _backoff",
+            "attempt=message.attempt, text=text))\n        return self.lights_out(message, ref) if last else None\n\n"
+            "    def _backoff",
+        ),
+    ),
+    "check before mark": service(
+        (
+            "            self.repository.mark(ref, message.round, level, member, summary)\n"
+            "            group = member // GROUP\n"
+            "            marked = self.repository.marked(ref, message.round, level, group)\n",
+            "            group = member // GROUP\n"
+            "            marked = [*self.repository.marked(ref, message.round, level, group), summary]\n"
+            "            self.repository.mark(ref, message.round, level, member, summary)\n",
+        )
+    ),
+    "no mark at all": service(("            self.repository.mark(ref, message.round, level, member, summary)\n", "")),
+    "close without condition": Mutation(
+        module="repository",
+        changes=(
+            (
+                "        at = rows.write_time(now)\n        changes: Properties = {\n"
+                '            "state": StageState.CLOSED.value,\n',
+                "        at = rows.write_time(now)\n"
+                "        fresh = self.get_chain(stage.job_id)\n"
+                "        chain = replace(chain, job=replace(chain.job, etag=fresh.job.etag))\n"
+                "        stage = replace(stage, etag=fresh.stages[stage.number - fresh.stages[0].number].etag)\n"
+                '        changes: Properties = {\n            "state": StageState.CLOSED.value,\n',
+            ),
+        ),
+    ),
+    "only the closer sends": service(
+        (
+            "            if stage.state is StageState.CLOSED:\n                return self.pass_on(chain, stage)\n"
+            "            if stage.state is not StageState.SEALED or",
+            "            if stage.state is not StageState.SEALED or",
+        )
+    ),
+    "a redelivery leaves what it finds ended": service(
+        ("                    self.lights_out(message, ref) if mine else self.drop", "                    self.drop")
+    ),
+    "no take-over": service(
+        (
+            '    return "a newer delivery has claimed the task" if task.owner.delivery > incoming.delivery else ""\n',
+            '    return "somebody has claimed the task" if task.owner.delivery != incoming.delivery else ""\n',
+        )
+    ),
+    "an older delivery takes over": service(
+        (
+            '    return "a newer delivery has claimed the task" if task.owner.delivery > incoming.delivery else ""\n',
+            '    return ""\n',
+        )
+    ),
+    "anybody takes over": service(
+        (
+            "    if task.owner is None or not task.owner.same_message(incoming.owner):\n"
+            '        return "another message has claimed the task"\n',
+            '    if task.owner is None or not task.owner.same_message(incoming.owner):\n        return ""\n',
+        )
+    ),
+    "send before the seal": service(
+        (
+            "        try:\n            sealed = self.repository.seal(taken, task_count, self.clock.now())\n",
+            "        try:\n"
+            "            early = replace(taken, state=StageState.SEALED, task_count=task_count)\n"
+            "            self._after_seal(replace(Chain(job=job, stages=()), job=job), early)\n"
+            "            sealed = self.repository.seal(taken, task_count, self.clock.now())\n",
+        )
+    ),
+    "a seal that is not sent again": service(
+        (
+            "            if stage.state is StageState.SEALED:\n                return self._after_seal(chain, stage)\n",
+            "            if stage.state is StageState.SEALED:\n                return None\n",
+        )
+    ),
+    "an empty stage that is not passed on": service(
+        (
+            "            if stage.state is StageState.CLOSED:\n                return self.pass_on(chain, stage)\n"
+            "            refusal = _why_not_plan",
+            "            if stage.state is StageState.CLOSED:\n                return None\n"
+            "            refusal = _why_not_plan",
+        )
+    ),
+    "a planner's own redelivery is refused": service(
+        (
+            '    return "a newer delivery plans the stage" if stage.owner.delivery > incoming.delivery else ""\n',
+            '    return "somebody plans the stage" if stage.owner.delivery != incoming.delivery else ""\n',
+        )
+    ),
+    "a refused seal is given up": service(
+        (
+            "            if sealed is not None:\n                return self._after_seal(chain, sealed)\n",
+            "            return None if sealed is None else self._after_seal(chain, sealed)\n",
+        )
+    ),
+    "a refused planning is given up": service(
+        (
+            "            except EntityChanged:\n                continue\n"
+            "            self.observe(Event(action=Action.PLANNING",
+            "            except EntityChanged:\n                return None\n"
+            "            self.observe(Event(action=Action.PLANNING",
+        )
+    ),
+    "a refused claim is given up": service(
+        (
+            '            except (EntityChanged, EntityNotFound):\n                etag = ""\n',
+            "            except (EntityChanged, EntityNotFound):\n                return None\n",
+        )
+    ),
+    "a refused record is given up": service(
+        (
+            "                task = self.repository.find_task(ref)\n"
+            "                if task is None or task.status is not Status.PROCESSING or",
+            "                task = None\n                return None\n                if task is None or",
+        )
+    ),
+    "a refused closing is given up": service(
+        (
+            "            except EntityChanged:\n                continue\n            self.observe(\n                Event(\n"
+            "                    action=Action.CLOSED",
+            "            except EntityChanged:\n                return None\n            self.observe(\n"
+            "                Event(\n                    action=Action.CLOSED",
+        )
+    ),
+    "a record without condition": Mutation(
+        module="repository",
+        changes=(
+            (
+                '        rows.put_text(changes, "result", result_json)\n        return self._merge_task(ref, etag, changes)\n',
+                '        rows.put_text(changes, "result", result_json)\n        found = self.find_task(ref)\n'
+                "        return self._merge_task(ref, found.etag if found else etag, changes)\n",
+            ),
+        ),
+    ),
+    "a retry that is not sent again": service(
+        (
+            "                    return self.send_retry(message, task, delay=None)\n"
+            '                return self.drop(message, "the task is queued for another round or attempt")\n',
+            "                    return None\n"
+            '                return self.drop(message, "the task is queued for another round or attempt")\n',
+        )
+    ),
+    "a retried task that anybody claims": service(
+        (
+            "            elif task.round != message.round or task.attempt != message.attempt:\n",
+            "            elif task.round != message.round:\n",
+        ),
+    ),
+    "a submit that does not wake what it finds": service(
+        (
+            "        self._wake(chain)\n        created = chain.job.epoch == job.epoch\n",
+            "        created = chain.job.epoch == job.epoch\n        if created:\n            self._wake(chain)\n",
+        )
+    ),
+    "the index row goes before the hook has run": service(
+        (
+            "        try:\n            loaded = self.jobs.load(job)\n        except StoreUnavailable:\n            raise\n"
+            "        except BaseException as exc:  # noqa: BLE001 - a controller that can't",
+            "        self.repository.drop_from_index(job)\n        try:\n            loaded = self.jobs.load(job)\n"
+            "        except StoreUnavailable:\n            raise\n"
+            "        except BaseException as exc:  # noqa: BLE001 - a controller that can't",
+        ),
+        ("status=job.status.value)\n        self.repository.drop_from_index(job)\n", "status=job.status.value)\n"),
+    ),
+    "poison fails only what is claimed": Mutation(
+        module="settling",
+        changes=(
+            (
+                "            if task.status is Status.QUEUED:\n                if task.round",
+                "            if task.status is Status.QUEUED:\n                return None\n                if task.round",
+            ),
+        ),
+    ),
+    "poison leaves what it finds ended": Mutation(
+        module="settling",
+        changes=(
+            (
+                "                return service.lights_out(message, ref) if mine else service.drop",
+                "                return service.drop",
+            ),
+        ),
+    ),
+    "poison does not send a retry again": Mutation(
+        module="settling",
+        changes=(
+            (
+                "                        return service.send_retry(message, task, delay=None)\n",
+                "                        return None\n",
+            ),
+        ),
+    ),
+    "poison fails what another has claimed": Mutation(
+        module="settling",
+        changes=(
+            (
+                "            if task.status is Status.PROCESSING and not mine:\n",
+                "            if task.status is Status.PROCESSING and not mine and task is None:\n",
+            ),
+        ),
+    ),
+    "a poisoned job message is thrown away": Mutation(
+        module="settling",
+        changes=(
+            (
+                "        return self._poisoned_job_message(message)\n\n    def _poisoned_task",
+                "        return None\n\n    def _poisoned_task",
+            ),
+        ),
+    ),
+}
