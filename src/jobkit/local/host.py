@@ -22,7 +22,7 @@ MAX_DEQUEUE_COUNT: Final = 5
 SUSPECT_COUNT: Final = 3  # a message delivered so often may be what kills processes: it is worked on alone
 LEASE_S: Final = 30.0
 RENEW_EVERY_S: Final = 10.0
-RETRY_VISIBILITY_S: Final = 1.0  # a failed message comes again after this; 0 would burn all deliveries at once
+RETRY_VISIBILITY_S: Final = 1.0  # a failed message comes again after this, then after twice as long, and so on
 POISON_RETRY_S: Final = 30.0  # a poison queue has no poison queue of its own
 IDLE_WAIT_S: Final = 5.0
 QUICK_S: Final = 0.05  # while messages take less than this, a whole batch is fetched, as the host does
@@ -98,7 +98,8 @@ class Instance:
             _Listener(self, CONTROL_QUEUES, CONTROL_THREADS),
         ]
         self._renewer = threading.Thread(target=self._renew, name="jobkit-leases", daemon=True)
-        self.broken: StoreUnavailable | None = None
+        self._cannot_receive: StoreUnavailable | None = None
+        self._cannot_handle: StoreUnavailable | None = None
 
     def start(self) -> None:
         """Start the threads; they are daemons and never keep the process alive."""
@@ -125,11 +126,16 @@ class Instance:
         """Whether the instance was told to stop."""
         return self._stopping.is_set()
 
+    @property
+    def broken(self) -> StoreUnavailable | None:
+        """What the store, or the machine, refuses, until something has been received, or handled, again."""
+        return self._cannot_receive or self._cannot_handle
+
     def receive(self, queues: Sequence[str], limit: int) -> list[_Held]:
         """Receive from the first of the queues that has something; it is held until `process` is done with it."""
         for queue in queues:
             deliveries = self._queues.receive(queue, limit=min(limit, BATCH), visibility_s=self._lease_s)
-            self.broken = None
+            self._cannot_receive = None
             if deliveries:
                 held = [_Held(queue, delivery) for delivery in deliveries]
                 self._held.update((id(one), one) for one in held)
@@ -146,8 +152,11 @@ class Instance:
             else:
                 self._handle(queue, delivery)
             self._finish(held, None)
+            self._cannot_handle = None
         except BaseException as exc:  # noqa: BLE001 - whatever a handler raises, SystemExit too, the message comes again
             self._on_error(queue, delivery, exc)
+            if isinstance(exc, StoreUnavailable):
+                self._cannot_handle = exc
             self._fail(held, poison_queue)
         finally:
             self._held.pop(id(held), None)
@@ -164,17 +173,17 @@ class Instance:
         self._waiter.wait(queues, IDLE_WAIT_S)
 
     def note_broken(self, exc: Exception) -> None:
-        """Note that the store, or the machine, refuses; `broken` says so until something has been received again."""
+        """Note that the store, or the machine, refuses; `broken` says so from now on."""
         if not isinstance(exc, StoreUnavailable):
             exc = StoreUnavailable(store="local", reason=f"{type(exc).__name__}: {exc}")
-        self.broken = exc
+        self._cannot_receive = exc
 
     def _fail(self, held: _Held, poison_queue: str | None) -> None:
         try:
             if poison_queue is None:
                 self._finish(held, POISON_RETRY_S)
             elif held.delivery.dequeue_count < self._max_dequeue_count:
-                self._finish(held, RETRY_VISIBILITY_S)
+                self._finish(held, RETRY_VISIBILITY_S * 2.0 ** (held.delivery.dequeue_count - 1))
             else:
                 self._queues.send(poison_queue, held.delivery.body)
                 self._finish(held, None)
