@@ -15,11 +15,6 @@ from project import Project, children_of, finish, kill_all
 KILLS = int(os.environ.get("JOBKIT_TEST_KILLS", "4"))  # `make kills` does 50
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return Project(tmp_path)
-
-
 def test_a_killed_instance_is_replaced_and_its_tasks_are_taken_over_at_once(project: Project):
     run = project.start("--n", "24", "--seconds", "0.4", "--instances", "2", "--concurrency", "2")
     project.wait_for_runs(6)
