@@ -130,7 +130,7 @@ def _left_behind(store: Store, job: JobRecord, dead_submits: int) -> list[str]:
     elif len(active) > dead_submits:
         broken.append(f"{active} are listed among the active jobs")
     recent = list(store.tables.query("index", "jobs", rows=Span("recent-", "recent-~")))
-    recent = [e for e in recent if e.properties["job_id"] == job.job_id]
+    recent = [e for e in recent if job.job_id in e.row]
     if not 1 <= len(recent) <= 1 + dead_submits:
         broken.append(f"the job is listed {len(recent)} times among the recent ones")
     return broken

@@ -15,6 +15,7 @@
     │   └── AmbiguousId
     ├── StoreUnavailable              exit code 5
     │   ├── StoreDamaged
+    │   │   └── RowDamaged
     │   └── StoreTooNew
     ├── EntityExists, EntityNotFound, EntityChanged, LimitExceeded       what the ports refuse
     ├── HookFailed                    a controller's `on_complete` raised
@@ -167,6 +168,15 @@ class StoreUnavailable(JobkitError):
 
 class StoreDamaged(StoreUnavailable):
     """Raised when the local store's file is no store, or broken."""
+
+
+class RowDamaged(StoreDamaged):
+    """Raised when a row does not hold what jobkit writes: somebody has changed it."""
+
+    def __init__(self, *, partition: str, row: str, reason: str) -> None:
+        """Name the row and what is wrong in it."""
+        self.partition, self.row = partition, row
+        super().__init__(store=f"row {partition} / {row}", reason=f"it is damaged: {reason}")
 
 
 class StoreTooNew(StoreUnavailable):

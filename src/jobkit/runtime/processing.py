@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .errors import MessageRefused
+from .errors import MessageRefused, RowDamaged
 from .messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE, Incoming, Kind, decode_message
 from .service import Service
 from .settling import Settling
@@ -39,7 +39,10 @@ class Processing:
             return self._settling.refused(queue, delivery.id, delivery.body, exc)
         incoming = Incoming(message=message, message_id=delivery.id, delivery=delivery.dequeue_count)
         if poisoned:
-            return self._settling.poison(queue.removesuffix(POISON_SUFFIX), incoming)
+            try:
+                return self._settling.poison(queue.removesuffix(POISON_SUFFIX), incoming)
+            except RowDamaged as exc:  # no redelivery can help, and a poison queue has no poison queue of its own
+                return self._settling.refused(queue, delivery.id, delivery.body, exc)
         return self._route(incoming)
 
     def _route(self, incoming: Incoming) -> None:

@@ -369,15 +369,12 @@ class Repository:
     def marked(self, stage: TaskRef, round_: int, level: int, group: int) -> list[Summary]:
         """Read the markers of one group."""
         partition = rows.marker_partition(stage.job_id, stage.stage, stage.plan, round_, level, group)
-        return [rows.read_summary(str(e.properties["summary"])) for e in self._tables.query(rows.TASKS, partition)]
+        return [rows.read_marker(entity) for entity in self._tables.query(rows.TASKS, partition)]
 
     def marked_shards(self, stage: StageRecord) -> dict[int, Summary]:
         """Read the markers of all shards that are known to have ended, by shard number."""
         span = rows.marker_span(stage.job_id, stage.number, stage.plan or "", stage.round, 1)
-        return {
-            int(entity.row): rows.read_summary(str(entity.properties["summary"]))
-            for entity in self._tables.query(rows.TASKS, span)
-        }
+        return {int(entity.row): rows.read_marker(entity) for entity in self._tables.query(rows.TASKS, span)}
 
     def tasks_of_shard(self, stage: StageRecord, shard: int) -> Iterator[TaskRecord]:
         """Yield what counting needs of one shard's tasks."""

@@ -9,12 +9,13 @@ messages that could not be understood.
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from .errors import StoreTooNew
+from .errors import RowDamaged, StoreTooNew
 from .model import (
     MAX_MESSAGE_CHARS,
     MAX_TRACEBACK_CHARS,
@@ -33,6 +34,8 @@ from .model import (
 from .payload import to_json
 from .storage.limits import PROPERTY_BYTES, utf16_units
 from .storage.ports import Entity, Span, Value
+
+T = TypeVar("T")
 
 ROW_VERSION: Final = 1
 SHARD: Final = 100  # tasks a partition: the most that one transaction takes
@@ -174,6 +177,22 @@ def _int(value: object) -> int:
     return int(value) if isinstance(value, int | float | str) else 0
 
 
+def _named(read: Callable[[Entity], T]) -> Callable[[Entity], T]:
+    """Have a function that reads rows raise RowDamaged for whatever a row changed by hand makes it stumble over."""
+
+    @functools.wraps(read)
+    def named(entity: Entity) -> T:
+        try:
+            check_version(entity)
+            return read(entity)
+        except KeyError as exc:
+            raise RowDamaged(partition=entity.partition, row=entity.row, reason=f"it has no {exc}") from exc
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as exc:
+            raise RowDamaged(partition=entity.partition, row=entity.row, reason=str(exc)[:200]) from exc
+
+    return named
+
+
 def write_job(job: JobRecord) -> Entity:
     """Write a job row whole."""
     properties: Properties = {
@@ -195,14 +214,18 @@ def write_job(job: JobRecord) -> Entity:
     return Entity(partition=job.job_id, row=JOB_ROW, properties=properties)
 
 
+@_named
 def read_job(entity: Entity) -> JobRecord:
     """Read a job row (a result kept in chunks comes separately)."""
-    check_version(entity)
     p = entity.properties
     created = _time(p.get("created_at"))
     updated = _time(p.get("updated_at"))
     if created is None or updated is None:
-        raise ValueError(f"job row {entity.partition} has no times")
+        raise ValueError("it has no times")
+    numbers = tuple(int(n) for n in str(p["stage_numbers"]).split(","))
+    stage = _int(p["stage"])
+    if numbers != tuple(range(numbers[0], numbers[0] + len(numbers))) or (stage and stage not in numbers):
+        raise ValueError(f"it is at stage {stage} of {numbers}")
     return JobRecord(
         job_id=entity.partition,
         epoch=str(p["epoch"]),
@@ -211,8 +234,8 @@ def read_job(entity: Entity) -> JobRecord:
         run=_int(p["run"]),
         runs=_int(p["runs"]),
         status=Status(str(p["status"])),
-        stage=_int(p["stage"]) or None,
-        stage_numbers=tuple(int(n) for n in str(p["stage_numbers"]).split(",")),
+        stage=stage or None,
+        stage_numbers=numbers,
         round=_int(p["round"]),
         params_json=get_text(p, "params") or "{}",
         source=str(p.get("source") or "") or None,
@@ -249,9 +272,9 @@ def write_stage(stage: StageRecord) -> Entity:
     return Entity(partition=stage.job_id, row=stage_row(stage.number), properties=properties)
 
 
+@_named
 def read_stage(entity: Entity) -> StageRecord:
     """Read a stage row."""
-    check_version(entity)
     p = entity.properties
     count = _int(p.get("task_count", -1))
     return StageRecord(
@@ -275,9 +298,9 @@ def read_stage(entity: Entity) -> StageRecord:
     )
 
 
+@_named
 def read_task(entity: Entity) -> TaskRecord:
     """Read a task row, or what a `select` left of it (the status must be among that)."""
-    check_version(entity)
     p = entity.properties
     job_id, stage, plan, _, _ = entity.partition.split(".")
     return TaskRecord(
@@ -319,6 +342,12 @@ def write_summary(summary: Summary) -> str:
             ],
         }
     )
+
+
+@_named
+def read_marker(entity: Entity) -> Summary:
+    """Read the summary in a marker row."""
+    return read_summary(str(entity.properties["summary"]))
 
 
 def read_summary(text: str) -> Summary:

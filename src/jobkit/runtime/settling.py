@@ -10,7 +10,7 @@ import contextlib
 from dataclasses import replace
 from typing import Final
 
-from .errors import EntityChanged, JobkitError, MessageRefused, StoreUnavailable
+from .errors import EntityChanged, JobkitError, StoreUnavailable
 from .events import Action, Event
 from .execution import describe_exception
 from .messages import Incoming, Kind, Message
@@ -180,7 +180,7 @@ class Settling:
         text = f"the {message.kind.value} message was delivered too often and never finished: {cause}"
         return Failure(type="PoisonMessage", message=text)
 
-    def refused(self, queue: str, message_id: str, body: str, error: MessageRefused) -> None:
-        """Keep a poison message that can't be understood where `inspect` finds it."""
+    def refused(self, queue: str, message_id: str, body: str, error: JobkitError) -> None:
+        """Keep a poison message that can't be understood, or followed, where `inspect` finds it."""
         self._repository.keep_poison(queue, message_id, body, str(error), self._service.clock.now())
         self._service.observe(Event(action=Action.REFUSED, job_id="", text=str(error)))
