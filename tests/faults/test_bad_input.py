@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -18,8 +19,11 @@ from jobkit.runtime.messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE
 from jobkit.runtime.storage.ports import Entity, Mode
 from samples import two_stages
 
+EXAMPLES = int(os.environ.get("JOBKIT_TEST_EXAMPLES", "150"))
 QUICK = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False) | st.text(max_size=20),
@@ -143,7 +147,8 @@ def test_a_row_changed_by_hand_never_does_worse_than_a_named_error(data: st.Data
         ]
         table, entity = data.draw(st.sampled_from(rows))
         properties = dict(entity.properties)
-        name = data.draw(st.sampled_from(sorted(properties)))
+        # A newer row waits for a newer jobkit: its message comes again until there is one.
+        name = data.draw(st.sampled_from(sorted(properties.keys() - {"row_version"})))
         if data.draw(st.booleans()):
             del properties[name]
         else:

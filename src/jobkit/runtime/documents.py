@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any, Final
 
-from .model import Chain, Failure, StageRecord, Summary
+from .model import Chain, Failure, JobRecord, StageRecord, Summary
+from .payload import stored_json
 from .rows import write_time
 
 SCHEMA: Final = 1
@@ -23,13 +23,17 @@ def job_document(chain: Chain, progress: dict[int, Summary] | None = None) -> di
         "run": job.run,
         "status": job.status.value,
         "stage": None if job.status.ended else job.stage,
-        "params": json.loads(job.params_json),
+        "params": stored_json(job.params_json, job_id=job.job_id, name="params"),
         "stages": [_stage_document(stage, (progress or {}).get(stage.number, stage.summary)) for stage in chain.stages],
-        "result": None if job.result_json is None else json.loads(job.result_json),
+        "result": _result(job),
         "error": error_document(job.error),
         "created_at": write_time(job.created_at),
         "updated_at": write_time(job.updated_at),
     }
+
+
+def _result(job: JobRecord) -> Any:
+    return None if job.result_json is None else stored_json(job.result_json, job_id=job.job_id, name="result")
 
 
 def error_document(failure: Failure | None) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from typing import Any, cast, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from .errors import NotJson, PayloadTooLarge
+from .errors import NotJson, PayloadTooLarge, RowDamaged
 
 MAX_PAYLOAD_BYTES = 256 * 1024  # parameters or result of a task; both fit into one entity of 1 MiB
 MAX_PROBLEMS = 20  # that one message lists
@@ -138,3 +138,11 @@ def _says_nothing(annotation: Any) -> bool:
     if get_origin(annotation) in (dict, list):
         return all(part in (Any, object, str) for part in get_args(annotation)) and get_args(annotation)[-1] is not str
     return False
+
+
+def stored_json(text: str, *, job_id: str, name: str) -> Any:
+    """Read JSON that a job's row holds. Raises RowDamaged when somebody has changed it into something else."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise RowDamaged(partition=job_id, row="job", reason=f"its {name} is no JSON") from exc

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobkit.runtime.model import Chain, ErrorGroup, Failure, JobRecord, StageRecord, StageState, Status, Summary
+from jobkit.runtime.payload import stored_json
 
 from .duration import duration_text
 
@@ -49,7 +50,7 @@ def job_view(chain: Chain, progress: Mapping[int, Summary] | None = None, *, who
 def result_view(job: JobRecord, *, whole: bool = False) -> RenderableType:
     """Show a job's result: the default one as a list by stage, any other as JSON."""
     title = Text("Result", style="bold")
-    result: Any = json.loads(job.result_json or "null")
+    result: Any = stored_json(job.result_json or "null", job_id=job.job_id, name="result")
     listed = _listed_results(result)
     if listed is None:
         return Group(title, Padding(_json(result, whole=whole), (0, 0, 0, 2), expand=False))
