@@ -1,7 +1,7 @@
 """Puts markers into a file's bytes and takes them out again, by whole lines; nothing else is touched.
 
-    mark    bytes, marker ─> bytes with that marker, whatever marker of ours was there
-    unmark  bytes ─> bytes without our marker: those of before, to the last one
+    mark    source, marker ─> bytes with that marker, whatever marker of ours was there
+    unmark  source ─> bytes without our marker: those of before, to the last one
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Change:
     is_bare: bool = False
 
 
-def mark(raw: bytes, marker: Marker, module: str) -> Change:
+def mark(source: Source, marker: Marker, module: str) -> Change:
     """Mark a file as `marker` says. Raises Unreadable for one that can't be marked, or whose marking can't be verified."""
-    source = read_source(raw)
+    raw = source.raw
     places = find_places(source)
     symbols = _own_symbols(source) if places.import_deprecated else []
     dates = [own.date for own in _owns(places, symbols)]
@@ -54,9 +54,9 @@ def mark(raw: bytes, marker: Marker, module: str) -> Change:
     return Change(before=raw, after=after, had_own=bool(dates))
 
 
-def unmark(raw: bytes) -> Change:
+def unmark(source: Source) -> Change:
     """Take our marker out. Raises Unreadable for a file that can't be read or verified."""
-    source = read_source(raw)
+    raw = source.raw
     places = find_places(source)
     symbols = _own_symbols(source) if places.import_deprecated else []
     if not _owns(places, symbols):

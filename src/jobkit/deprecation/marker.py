@@ -88,6 +88,11 @@ def import_line(origin: str) -> str:
     return f"from {origin} import deprecated as {DEPRECATED}"
 
 
+def may_be_ours(raw: bytes) -> bool:
+    """Whether a file's bytes can have a marker of ours: cheaply, and never no when they have."""
+    return b"# DEPRECATED since " in raw or WARNINGS.encode() in raw or DEPRECATED.encode() in raw
+
+
 def is_banner(line: str) -> bool:
     """Whether a comment is a banner of ours; others write differently, and theirs are left alone."""
     return _BANNER.fullmatch(line) is not None

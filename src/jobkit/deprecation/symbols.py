@@ -36,6 +36,8 @@ class Symbol:
     line: int
     #: Whether somebody else has marked it.
     is_foreign: bool
+    #: Whether that is by a decorator.
+    is_decorated: bool
     own: Own | None
 
 
@@ -52,12 +54,14 @@ def find_symbols(source: Source) -> list[Symbol]:
         dates = [date_in(wrapper.module.code_for_node(decorator)) for decorator in own]
         if node.name.value.startswith("_") or any(m.matches(d, _OVERLOAD) for d in node.decorators):
             continue
+        is_decorated = any(m.matches(d, _THEIRS) for d in node.decorators)
         first = node.decorators[0] if node.decorators and isinstance(node, cst.ClassDef) else node
         found.append(
             Symbol(
                 name=node.name.value,
                 line=positions[first].start.line - 1,  # pyright: ignore[reportAttributeAccessIssue] - a CodeRange
-                is_foreign=any(m.matches(d, _THEIRS) for d in node.decorators) or _warns(node),
+                is_foreign=is_decorated or _warns(node),
+                is_decorated=is_decorated,
                 own=_own(positions[own[0]], dates[0]) if own else None,
             )
         )

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from .codemod import Change, mark, unmark
-from .marker import Marker
+from .marker import Marker, may_be_ours
 from .outcome import Outcome, Status
-from .source import Unreadable
-from .writing import check_writable, read_bytes, replace_file
+from .relevance import why_irrelevant
+from .selection import Candidate
+from .source import Unreadable, read_source
+from .writing import check_writable, is_empty, read_bytes, replace_file
 
 #: So many files are done while other processes would still be starting.
 FEW: Final = 100
@@ -28,7 +30,8 @@ CHUNK: Final = 12
 class Task:
     """A file and what is to be done with it; no marker means: take ours out."""
 
-    path: Path
+    candidate: Candidate
+    only: tuple[str, ...] = ()
     module: str = ""
     marker: Marker | None = None
     writes: bool = True
@@ -49,21 +52,30 @@ def do_all(tasks: Sequence[Task], *, processes: int | None = None) -> Iterator[O
 
 def do_one(task: Task) -> Outcome:
     """Do one file; whatever is wrong with it is its outcome."""
+    path = task.candidate.path
     try:
-        was = check_writable(task.path)
-        raw = read_bytes(task.path)
-        change = unmark(raw) if task.marker is None else mark(raw, task.marker, task.module)
+        if path.name == "__init__.py" and is_empty(path):
+            return Outcome(path=path, status=Status.SKIPPED, reason="empty __init__.py")
+        if task.marker is None and not may_be_ours(read_bytes(path)):
+            return Outcome(path=path, status=Status.UNCHANGED, reason="no marker")
+        was = check_writable(path)
+        source = read_source(read_bytes(path))
+        if task.marker and not task.candidate.is_named:
+            passed_over = why_irrelevant(source, task.candidate.names, task.only)
+            if passed_over:
+                return Outcome(path=path, status=Status.SKIPPED, reason=passed_over)
+        change = mark(source, task.marker, task.module) if task.marker else unmark(source)
         status, reason = _status_of(change, task)
-        if task.writes and change.after != raw:
-            replace_file(task.path, change.after, was=was)
+        if task.writes and change.after != change.before:
+            replace_file(path, change.after, was=was)
     except Unreadable as exc:
-        return Outcome(path=task.path, status=Status.LEFT, reason=str(exc))
+        return Outcome(path=path, status=Status.LEFT, reason=str(exc))
     return Outcome(
-        path=task.path,
+        path=path,
         status=status,
         reason=reason,
         line=change.foreign.line if change.foreign else None,
-        diff=_diff(task.path, change) if task.wants_diff else "",
+        diff=_diff(path, change) if task.wants_diff else "",
     )
 
 

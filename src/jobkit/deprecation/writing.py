@@ -35,6 +35,11 @@ def check_writable(path: Path) -> os.stat_result:
     return found
 
 
+def is_empty(path: Path) -> bool:
+    """Whether a file, not a symlink, has no bytes."""
+    return path.is_file() and not path.is_symlink() and not path.stat().st_size
+
+
 def read_bytes(path: Path) -> bytes:
     """Raises Unreadable."""
     try:
