@@ -16,8 +16,10 @@ class Status(enum.Enum):
     UPDATED = "updated"
     #: Its marker was taken out.
     UNDONE = "undone"
-    #: It has the marker already (with --undo: it has none).
-    UNCHANGED = "unchanged"
+    #: Its marker says that already.
+    UNCHANGED = "already marked"
+    #: It has no marker that could be taken out.
+    UNMARKED = "no marker"
     #: Somebody else has marked it.
     FOREIGN = "marked by others"
     #: It is none of the relevant files.

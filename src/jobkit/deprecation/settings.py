@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import string
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -15,7 +16,7 @@ from .kinds import KINDS
 from .marker import Marker, Style
 
 _TEXTS: Final = frozenset({"style", "since", "removal", "use", "reason", "template", "map", "target-python"})
-_LISTS: Final = frozenset({"include", "exclude", "only"})
+_LISTS: Final = frozenset({"paths", "include", "exclude", "only"})
 _FLAGS: Final = frozenset({"symbols"})
 _FIELDS: Final = frozenset({"use", "removal", "reason", "since", "module"})
 
@@ -100,8 +101,6 @@ def kinds_of(texts: Iterable[str]) -> tuple[str, ...]:
 
 def symbols_origin(target: str) -> str:
     """Return where `deprecated` comes from for a Python such as "3.12" or ">=3.11,<4". Raises InvalidSetting."""
-    import re
-
     found = re.search(r"(?:>=|~=|==|\^|^)\s*3\.(\d+)", target.strip())
     if found is None:
         raise InvalidSetting(setting="--target-python", value=target, reason="must be a version such as 3.12")

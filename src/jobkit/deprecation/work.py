@@ -57,7 +57,7 @@ def do_one(task: Task) -> Outcome:
         if path.name == "__init__.py" and is_empty(path):
             return Outcome(path=path, status=Status.SKIPPED, reason="empty __init__.py")
         if task.marker is None and not may_be_ours(read_bytes(path)):
-            return Outcome(path=path, status=Status.UNCHANGED, reason="no marker")
+            return Outcome(path=path, status=Status.UNMARKED)
         was = check_writable(path)
         source = read_source(read_bytes(path))
         if task.marker and not task.candidate.is_named:
@@ -86,7 +86,7 @@ def _status_of(change: Change, task: Task) -> tuple[Status, str]:
         what = "no public class or function" if task.marker and task.marker.symbols else "defines nothing"
         return Status.SKIPPED, what
     if change.before == change.after:
-        return Status.UNCHANGED, "" if change.had_own else "no marker"
+        return (Status.UNCHANGED if change.had_own else Status.UNMARKED), ""
     if task.marker is None:
         return Status.UNDONE, ""
     return (Status.UPDATED if change.had_own else Status.MARKED), ""
