@@ -86,7 +86,7 @@ def _all(source: Source, places: Places) -> Iterator[Foreign]:
 
 def _in_head(source: Source, places: Places) -> Iterator[Foreign]:
     """Look at the docstring's lines, and at comments between it and the code."""
-    lines: Sequence[str] = source.lines[places.body_lines[0] : places.body_line]
+    lines: Sequence[str] = source.lines[places.body_lines[0] : places.code_line]
     is_comment = False
     for number, line in enumerate(lines, places.body_lines[0] + 1):
         text = line.strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import datetime as dt
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +20,8 @@ _IMPORT_DEPRECATED: Final = m.ImportFrom(
     names=[m.ImportAlias(name=m.Name("deprecated"), asname=m.AsName(m.Name(DEPRECATED)))]
 )
 _FUTURE: Final = m.ImportFrom(module=m.Name("__future__"))
+#: What every statement has that can be a marker.
+_MARKED: Final = re.compile(rb"(?i)eprecat|_jobkit_")
 _DOCSTRING: Final = m.Expr(m.SimpleString() | m.ConcatenatedString())
 
 
@@ -41,6 +44,8 @@ class Places:
     body_line: int
     #: Whether a docstring or `__future__` import stands right above `body_line`.
     has_head: bool
+    #: The first line of code below those; only comments and blank lines are between.
+    code_line: int
     banner: Own | None
     import_warnings: Own | None
     warn: Own | None
@@ -53,7 +58,8 @@ class Places:
 
 def find_places(source: Source) -> Places:
     """Find the places of a file. Raises Unreadable where it has none."""
-    read_to = _relevant_end(source)
+    code_line = _code_line(source)
+    read_to = _relevant_end(source, code_line)
     try:
         module = cst.parse_module(source.normal(0, read_to))
     except (cst.ParserSyntaxError, RecursionError) as exc:
@@ -70,6 +76,7 @@ def find_places(source: Source) -> Places:
         banner_line=banner_line,
         body_line=body_line,
         has_head=head > 0,
+        code_line=code_line,
         banner=_banner(source, banner_line),
         import_warnings=found.one(_IMPORT_WARNINGS),
         warn=found.one(_WARN),
@@ -97,8 +104,8 @@ def first_line(statement: ast.stmt) -> int:
     return min([statement.lineno, *(decorator.lineno for decorator in decorators)])
 
 
-def _relevant_end(source: Source) -> int:
-    """Return up to which line the file must be read: its head, and what may be a marker. The rest costs time."""
+def _code_line(source: Source) -> int:
+    """Return the first line of code below docstring and `__future__` imports."""
     body = source.tree.body
     head = 0
     while head < len(body) and is_head(head, body[head]):
@@ -106,13 +113,19 @@ def _relevant_end(source: Source) -> int:
     end = first_line(body[head]) - 1 if head < len(body) else len(source.lines)
     if head and head < len(body) and (body[head - 1].end_lineno or 0) > end:
         raise Unreadable("other code shares a line with its docstring or __future__ import: put it on its own line")
-    if b"eprecat" in source.raw.lower():
-        for statement in body[head:]:
-            first, last = first_line(statement) - 1, statement.end_lineno or 0
-            if not isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and any(
-                "eprecat" in line.lower() for line in source.lines[first:last]
-            ):
-                end = max(end, last)
+    return end
+
+
+def _relevant_end(source: Source, end: int) -> int:
+    """Return up to which line the file must be read: its head, and what may be a marker. The rest costs time."""
+    if not _MARKED.search(source.raw):
+        return end
+    for statement in source.tree.body:
+        first, last = first_line(statement) - 1, statement.end_lineno or 0
+        if not isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and any(
+            _MARKED.search(line) for line in source.raw_lines[first:last]
+        ):
+            end = max(end, last)
     return end
 
 

@@ -46,11 +46,12 @@ def read_source(raw: bytes) -> Source:
     """Read a file's bytes. Raises Unreadable."""
     bom = _BOM if raw.startswith(_BOM) else b""
     codec = _codec(raw)
-    tree = parse(raw)
     try:
         text = raw[len(bom) :].decode(codec)
-    except (UnicodeError, LookupError) as exc:
-        raise Unreadable(f"not {codec}: {exc}") from exc
+    except UnicodeError as exc:
+        what = "not UTF-8, and no coding line says what else" if codec == "utf-8" else f"not {codec}"
+        raise Unreadable(f"{what}: {exc}") from exc
+    tree = parse(raw)
     lines, raw_lines = tuple(_LINE.findall(text)), tuple(_LINE_BYTES.findall(raw[len(bom) :]))
     if [line.encode(codec) for line in lines] != list(raw_lines):
         raise Unreadable(f"its lines can't be told apart in {codec}")
@@ -90,6 +91,8 @@ def _codec(raw: bytes) -> str:
     try:
         codec, _ = tokenize.detect_encoding(io.BytesIO(b"\n".join(head.split(b"\n")[:2]) + b"\n").readline)
     except SyntaxError as exc:
+        if not any(CODING.match(line.decode("latin-1")) for line in head.split(b"\n")[:2]):
+            return "utf-8"  # decoding it says what is wrong
         raise Unreadable(f"its encoding can't be told: {exc.msg}") from exc
     return "utf-8" if codec == "utf-8-sig" else codec
 
