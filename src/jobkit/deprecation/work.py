@@ -70,6 +70,8 @@ def do_one(task: Task) -> Outcome:
             replace_file(path, change.after, was=was)
     except Unreadable as exc:
         return Outcome(path=path, status=Status.LEFT, reason=str(exc))
+    except (RecursionError, MemoryError) as exc:
+        return Outcome(path=path, status=Status.LEFT, reason=f"it nests too deep: {type(exc).__name__}")
     return Outcome(
         path=path,
         status=status,
