@@ -25,8 +25,19 @@ from jobkit.deprecation.work import Task, do_all
 
 MARKER = Marker(today=dt.date(2025, 8, 28), use="controllers.hello_worlds", removal="4.0")
 SYMBOLS = Marker(today=dt.date(2025, 8, 28), use="controllers.hello_worlds", symbols=True)
-OURS = ("# DEPRECATED since ", "import warnings as _jobkit_warnings", "_jobkit_warnings.warn(", '    f"{__name__} is depr')
-OURS_TOO = ("    DeprecationWarning,", "    stacklevel=2,", ")", "", "from typing_extensions import deprecated as _jobkit")
+OURS = (
+    "# DEPRECATED since ",
+    "import warnings as _jobkit_warnings",
+    "_jobkit_warnings.warn(",
+    '    f"{__name__} is depr',
+)
+OURS_TOO = (
+    "    DeprecationWarning,",
+    "    stacklevel=2,",
+    ")",
+    "",
+    "from typing_extensions import deprecated as _jobkit",
+)
 
 
 def main() -> int:

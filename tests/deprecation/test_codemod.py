@@ -117,7 +117,12 @@ def test_the_marker_has_its_place_and_nothing_else_changes(before: str, after: s
     ],
 )
 def test_line_ends_encoding_bom_and_form_feeds_survive(raw: bytes):
-    for marker in (MARKER, replace(MARKER, style=Style.WARN), replace(MARKER, style=Style.COMMENT), replace(MARKER, use="café ☕")):
+    for marker in (
+        MARKER,
+        replace(MARKER, style=Style.WARN),
+        replace(MARKER, style=Style.COMMENT),
+        replace(MARKER, use="café ☕"),
+    ):
         change = marked(raw, marker)
 
         assert change.after != raw
@@ -163,7 +168,9 @@ def test_other_options_update_the_marker_and_its_date_stays_unless_one_is_given(
         updated = marked(old.after, replace(MARKER, style=style, removal="4.0", reason="It is slow")).after.decode()
         assert "since 2024-02-29: use controllers.hello_worlds instead. Planned removal: 4.0. It is slow." in updated
         assert "2025" not in updated
-        assert marked(updated.encode(), replace(MARKER, style=style)).after.count(b"2024-02-29") == updated.count("2024-02-29")
+        assert marked(updated.encode(), replace(MARKER, style=style)).after.count(b"2024-02-29") == updated.count(
+            "2024-02-29"
+        )
 
     assert b"since 2023-01-01: " in marked(old.after, replace(MARKER, since=dt.date(2023, 1, 1))).after
 
@@ -181,11 +188,11 @@ def test_a_template_makes_the_text():
     assert 'f"{__name__} is deprecated since 2025-08-28: legacy.module goes; see controllers.hello_worlds."' in after
 
 
-def test_quotes_braces_and_backslashes_in_a_text_are_text(recwarn: pytest.WarningsRecorder):
+def test_quotes_braces_and_backslashes_in_a_text_are_text():
     reason = """it's "{x}" \\n {{y}} 100%."""
 
     after = marked(b"x = 1\n", replace(MARKER, use="", reason=reason)).after
-    with pytest.warns(DeprecationWarning) as caught:
+    with pytest.warns(DeprecationWarning, match="is deprecated since") as caught:
         exec(compile(after, "m.py", "exec"), {"__name__": "m"})
 
     assert str(caught[0].message) == f"m is deprecated since 2025-08-28: {reason}"

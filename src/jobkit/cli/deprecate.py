@@ -78,7 +78,9 @@ def main(wanted: Wanted) -> None:
     _tell(wanted, outcomes)
     if interrupted:
         done = sum(outcome.status in CHANGES for outcome in outcomes)
-        say(f"interrupted: {done} of {len(tasks)} files known to be changed, every file is whole. The same command goes on.")
+        say(
+            f"interrupted: {done} of {len(tasks)} files known to be changed, every file is whole. The same command goes on."
+        )
         raise typer.Exit(INTERRUPTED)
     would_change = wanted.check and any(outcome.status in CHANGES for outcome in outcomes)
     if would_change or any(outcome.status is Status.LEFT for outcome in outcomes):
@@ -93,14 +95,20 @@ def _refuse_contradictions(wanted: Wanted) -> None:
         ("--unreachable", wanted.unreachable and not wanted.entries, "needs --from-entry"),
         ("--tree", wanted.tree and not wanted.report, "needs --report"),
         ("--tree", wanted.tree and wanted.json, "and --json are two forms: choose one"),
-        ("--symbols", bool(wanted.marker["symbols"] and wanted.marker["style"]), "has no --style: it marks neither way"),
+        (
+            "--symbols",
+            bool(wanted.marker["symbols"] and wanted.marker["style"]),
+            "has no --style: it marks neither way",
+        ),
     ]
     if wanted.report:
         others = [*given, *entries, *(name for name, is_given in modes.items() if is_given)]
         refused.append(("--report", bool(others), f"only looks: it takes no {', '.join(others)}"))
     if wanted.undo:
         others = [name for name in given if name not in ("--include", "--exclude")]
-        refused.append(("--undo", bool(others), f"takes markers out, whatever they say: it takes no {', '.join(others)}"))
+        refused.append(
+            ("--undo", bool(others), f"takes markers out, whatever they say: it takes no {', '.join(others)}")
+        )
     for option, is_wrong, reason in refused:
         if is_wrong:
             raise OptionsContradict(option=option, reason=reason)
@@ -229,7 +237,9 @@ def _warn_of_uncommitted(paths: Sequence[Path]) -> None:
     count = count_uncommitted(paths)
     if count:
         files = "1 file" if count == 1 else f"{count} files"
-        say(f"warning: uncommitted changes in {files}: commit them first, and this change stands alone (--diff shows it)")
+        say(
+            f"warning: uncommitted changes in {files}: commit them first, and this change stands alone (--diff shows it)"
+        )
 
 
 @contextlib.contextmanager

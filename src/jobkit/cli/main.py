@@ -90,7 +90,7 @@ def controllers(*, json: Json = False) -> None:
 
 
 @app.command(options_metavar="[OPTIONS]")
-def deprecate(  # noqa: PLR0913 - issue 6 names them all
+def deprecate(
     paths: Annotated[
         list[str] | None,
         typer.Argument(metavar="PATH...", help="Files and folders. By default those of [tool.jobkit.deprecate] paths."),

@@ -1,7 +1,7 @@
 """Puts markers into a file's bytes and takes them out again, by whole lines; nothing else is touched.
 
-    mark    source, marker ─> bytes with that marker, whatever marker of ours was there
-    unmark  source ─> bytes without our marker: those of before, to the last one
+mark    source, marker ─> bytes with that marker, whatever marker of ours was there
+unmark  source ─> bytes without our marker: those of before, to the last one
 """
 
 from __future__ import annotations

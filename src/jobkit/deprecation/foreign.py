@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import libcst as cst
 import libcst.matchers as m
@@ -27,22 +27,24 @@ _STATUS: Final = re.compile(
     r"(?i)^\W*(?:status|state|lifecycle)\W+deprecated\b|^\s*\.\. deprecated::|^\W*deprecated\b\s*(?:[:.!,(\-\u2013\u2014]|$|since\b|in\b|use\b)"
 )
 _WARNING_NAMES: Final = ("DeprecationWarning", "PendingDeprecationWarning")
-_WARNING: Final = m.OneOf(
+_FUNCTION_NAMES: Final = ("warn", "warn_explicit")
+_WARNING: Final[Any] = m.OneOf(
     *(m.Name(name) for name in _WARNING_NAMES), *(m.Attribute(attr=m.Name(name)) for name in _WARNING_NAMES)
 )
+_WARNING_OR_CALL: Final[Any] = m.OneOf(_WARNING, m.Call(func=_WARNING))
+_WARN: Final[Any] = m.OneOf(
+    *(m.Name(name) for name in _FUNCTION_NAMES), *(m.Attribute(attr=m.Name(name)) for name in _FUNCTION_NAMES)
+)
 _WARN_CALL: Final = m.Call(
-    func=m.Name("warn")
-    | m.Name("warn_explicit")
-    | m.Attribute(attr=m.Name("warn"))
-    | m.Attribute(attr=m.Name("warn_explicit")),
+    func=_WARN,
     args=[
         m.ZeroOrMore(),
-        m.Arg(value=_WARNING | m.Call(func=_WARNING)),
+        m.Arg(value=_WARNING_OR_CALL),
         m.ZeroOrMore(),
     ],
 )
 _STDLIB_CALL: Final = m.Call(func=m.Attribute(value=m.Name("warnings"), attr=m.Name("_deprecated")))
-_RAISE: Final = m.Raise(exc=_WARNING | m.Call(func=_WARNING))
+_RAISE: Final = m.Raise(exc=_WARNING_OR_CALL)
 _STATUS_NAME: Final = m.Assign(targets=[m.AssignTarget(m.Name("__status__") | m.Name("__deprecated__"))])
 
 

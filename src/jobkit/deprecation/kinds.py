@@ -1,4 +1,4 @@
-"""What kind of code a file holds, by its names and definitions: controllers, services, repositories, …"""
+"""What kind of code a file holds, by its names and definitions: controllers, services, repositories and more."""
 
 from __future__ import annotations
 

@@ -66,15 +66,12 @@ def find_places(source: Source) -> Places:
         raise Unreadable(f"libcst can't read it: {type(exc).__name__}") from exc
     starts, ends = _lines_of(module)
     head = _head_length(module)
-    if head:
-        body_line = ends[head - 1]
-    else:
-        body_line = starts[0] if module.body else read_to
+    first_start = starts[0] if starts else read_to
     banner_line = _below_coding(source)
     found = _Found(module, starts, ends)
     return Places(
         banner_line=banner_line,
-        body_line=body_line,
+        body_line=ends[head - 1] if head else first_start,
         has_head=head > 0,
         code_line=code_line,
         banner=_banner(source, banner_line),
@@ -188,7 +185,7 @@ class _Found:
     def __init__(self, module: cst.Module, starts: list[int], ends: list[int]) -> None:
         self._module, self._starts, self._ends = module, starts, ends
 
-    def one(self, matcher: m.BaseSmallStatementMatchType) -> Own | None:
+    def one(self, matcher: m.BaseMatcherNode) -> Own | None:
         """Find the statement that matches. Raises Unreadable when it has been edited so that it can't be taken out."""
         found: Own | None = None
         for statement, first, last in zip(self._module.body, self._starts, self._ends, strict=True):

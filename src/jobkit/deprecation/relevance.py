@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 from .kinds import is_of
 from .source import Source
@@ -40,7 +40,8 @@ def _defines(body: Sequence[object]) -> bool:
             return True
         if any(_defines(getattr(node, name, ())) for name in ("handlers", "orelse", "finalbody", "cases")):
             return True
-        if not isinstance(node, ast.expr) and isinstance(inner := getattr(node, "body", ()), list) and _defines(inner):
+        inner: object = None if isinstance(node, ast.expr) else getattr(node, "body", None)
+        if isinstance(inner, list) and _defines(cast("list[object]", inner)):
             return True
     return False
 

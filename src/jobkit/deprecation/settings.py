@@ -78,7 +78,7 @@ def check_template(template: str) -> str:
     """Raises InvalidSetting for a template with other fields than those of a marker."""
     check_text("template", template)
     try:
-        names = [name for _, name, spec, conversion in string.Formatter().parse(template) if name is not None]
+        names = [field[1] for field in string.Formatter().parse(template) if field[1] is not None]
         plain = template.format(**dict.fromkeys(_FIELDS, "x"))
     except (ValueError, KeyError, IndexError, AttributeError) as exc:
         known = ", ".join(f"{{{name}}}" for name in sorted(_FIELDS))
@@ -104,7 +104,7 @@ def symbols_origin(target: str) -> str:
     found = re.search(r"(?:>=|~=|==|\^|^)\s*3\.(\d+)", target.strip())
     if found is None:
         raise InvalidSetting(setting="--target-python", value=target, reason="must be a version such as 3.12")
-    return "warnings" if int(found[1]) >= 13 else "typing_extensions"  # noqa: PLR2004 - the Python that has it
+    return "warnings" if int(found[1]) >= 13 else "typing_extensions"
 
 
 def required_python(pyproject: Path) -> str | None:
@@ -131,18 +131,26 @@ def marker_of(options: Mapping[str, Any], *, today: dt.date, origin: str) -> Mar
     )
 
 
-def _check_entry(name: str, value: object, pyproject: Path) -> None:
+def _check_entry(name: str, value: Any, pyproject: Path) -> None:
     known = _TEXTS | _LISTS | _FLAGS
     setting = f"[tool.jobkit.deprecate] {name} in {pyproject}"
     if name not in known:
-        raise InvalidSetting(setting=setting, value=value, reason=f"there is no such setting.{did_you_mean(name, known)}")
-    is_list = isinstance(value, list) and all(isinstance(entry, str) for entry in cast("list[object]", value))
-    if name in _LISTS and not is_list:
-        raise InvalidSetting(setting=setting, value=value, reason="must be a list of texts")
-    if name in _FLAGS and not isinstance(value, bool):
-        raise InvalidSetting(setting=setting, value=value, reason="must be true or false")
-    if name in _TEXTS and not isinstance(value, str) and not (name in ("since", "removal") and type(value) is dt.date):
-        raise InvalidSetting(setting=setting, value=value, reason="must be a text")
+        raise InvalidSetting(
+            setting=setting, value=value, reason=f"there is no such setting.{did_you_mean(name, known)}"
+        )
+    if name in _LISTS:
+        is_right, kind = _is_list_of_texts(value), "a list of texts"
+    elif name in _FLAGS:
+        is_right, kind = isinstance(value, bool), "true or false"
+    else:
+        is_date = name in ("since", "removal") and type(value) is dt.date
+        is_right, kind = isinstance(value, str) or is_date, "a text"
+    if not is_right:
+        raise InvalidSetting(setting=setting, value=value, reason=f"must be {kind}")
+
+
+def _is_list_of_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in cast("list[object]", value))
 
 
 def _toml(path: Path, setting: str) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Source:
     tree: ast.Module
 
     def normal(self, first: int, last: int) -> str:
-        """Return lines with "\\n" at their ends, and without form feeds: the same lines, in a form all parsers take."""
+        """Return lines that end with LF, and without form feeds: the same lines, in a form all parsers take."""
         return "".join(_normal_line(line) for line in self.lines[first:last])
 
     @property
@@ -82,7 +82,7 @@ def compile_tree(tree: ast.Module) -> None:
 
 
 def line_end(line: str) -> str:
-    """Return what ends a line; "\\n" for one that nothing ends."""
+    """Return what ends a line; LF for one that nothing ends."""
     return line[len(line.rstrip("\r\n")) :] or "\n"
 
 

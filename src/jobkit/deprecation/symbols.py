@@ -9,7 +9,7 @@ from typing import Final
 
 import libcst as cst
 import libcst.matchers as m
-from libcst.metadata import MetadataWrapper, PositionProvider
+from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 
 from .foreign import warns_deprecation
 from .marker import DEPRECATED, date_in
@@ -59,7 +59,7 @@ def find_symbols(source: Source) -> list[Symbol]:
         found.append(
             Symbol(
                 name=node.name.value,
-                line=positions[first].start.line - 1,  # pyright: ignore[reportAttributeAccessIssue] - a CodeRange
+                line=positions[first].start.line - 1,
                 is_foreign=is_decorated or _warns(node),
                 is_decorated=is_decorated,
                 own=_own(positions[own[0]], dates[0]) if own else None,
@@ -68,8 +68,8 @@ def find_symbols(source: Source) -> list[Symbol]:
     return found
 
 
-def _own(position: object, date: dt.date | None) -> Own:
-    return Own(first=position.start.line - 1, last=position.end.line, date=date)  # type: ignore[attr-defined] # a CodeRange
+def _own(position: CodeRange, date: dt.date | None) -> Own:
+    return Own(first=position.start.line - 1, last=position.end.line, date=date)
 
 
 def _definitions(body: Sequence[cst.BaseStatement]) -> Iterator[cst.ClassDef | cst.FunctionDef]:

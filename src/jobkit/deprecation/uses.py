@@ -149,7 +149,7 @@ class _Book:
         found: dict[int, Deprecated] = {}
         for length in range(1, len(parts) + 1):
             path = self._finder.find(".".join(parts[:length]))
-            if path not in self._paths or path is None:
+            if path is None or path not in self._paths:
                 continue
             item = self._modules.get(path)
             if item is None and length < len(parts):

@@ -6,7 +6,7 @@ import difflib
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +38,11 @@ class Task:
     wants_diff: bool = False
 
 
-def do_all(tasks: Sequence[Task], *, processes: int | None = None) -> Iterator[Outcome]:
+def do_all(tasks: Sequence[Task], *, processes: int | None = None) -> Generator[Outcome]:
     """Do the tasks, in any order. When this is closed or interrupted, what was begun is ended and nothing more begun."""
-    count = processes or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
+    count = processes or len(
+        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    )
     if len(tasks) <= FEW or count == 1:
         yield from map(do_one, tasks)
         return
@@ -122,6 +124,8 @@ def _ignore_interrupts() -> None:
 
 def _diff(path: Path, change: Change) -> str:
     """Return a unified diff; bytes that are no UTF-8 are shown escaped."""
-    before, after = (raw.decode("utf-8", "backslashreplace").splitlines(keepends=True) for raw in (change.before, change.after))
+    before, after = (
+        raw.decode("utf-8", "backslashreplace").splitlines(keepends=True) for raw in (change.before, change.after)
+    )
     lines = difflib.unified_diff(before, after, f"a/{path.as_posix().lstrip('/')}", f"b/{path.as_posix().lstrip('/')}")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)

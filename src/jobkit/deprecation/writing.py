@@ -72,9 +72,7 @@ def replace_file(path: Path, content: bytes, *, was: os.stat_result) -> None:
 
 def _take_over(path: Path, handle: int, was: os.stat_result) -> None:
     if not hasattr(os, "fchown"):
-        temporary_mode = stat.S_IMODE(was.st_mode)
-        os.chmod(handle, temporary_mode)  # noqa: PTH101 - a descriptor has no path
-        return
+        return  # Windows: the folder decides
     now = os.fstat(handle)
     if (now.st_uid, now.st_gid) != (was.st_uid, was.st_gid):
         os.fchown(handle, was.st_uid, was.st_gid)
