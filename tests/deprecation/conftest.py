@@ -1,15 +1,13 @@
-"""Commands in an empty folder, and files given as text."""
+"""Commands in an empty folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from commands import InProcess
-
-Write = Callable[..., None]
+from writing_files import Write
 
 
 @pytest.fixture(autouse=True)
@@ -28,12 +26,4 @@ def jobkit(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -
 
 @pytest.fixture
 def write(folder: Path) -> Write:
-    """Write files, given by their paths."""
-
-    def write_all(files: dict[str, str | bytes]) -> None:
-        for name, content in files.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content.encode() if isinstance(content, str) else content)
-
-    return write_all
+    return Write(folder)

@@ -11,8 +11,10 @@ class Ignored:
     """Answers for one tree; each folder's rules are read once."""
 
     def __init__(self, root: Path) -> None:
-        """Look for the repository that `root` (absolute) is in."""
-        self._top = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
+        """Look for the repository that `root` (absolute) is in; without one, rules from the current folder down hold."""
+        here = Path.cwd()
+        without = here if root.is_relative_to(here) else root
+        self._top = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), without)
         self._specs: dict[Path, GitIgnoreSpec | None] = {}
         self._exclude = _read(self._top / ".git" / "info" / "exclude")
 
