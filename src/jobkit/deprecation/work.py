@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -49,6 +51,8 @@ def do_all(tasks: Sequence[Task], *, processes: int | None = None) -> Generator[
     chunks = [tasks[start : start + CHUNK] for start in range(0, len(tasks), CHUNK)]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, mp_context=context, initializer=_ignore_interrupts) as pool:
+        with _interrupts_ignored():
+            pool.submit(_ignore_interrupts)  # starts the processes, which inherit that
         yield from _in_turn(chunks, lambda chunk: pool.submit(_do_chunk, chunk), at_once=count * 2)
 
 
@@ -120,6 +124,19 @@ def _do_chunk(tasks: Sequence[Task]) -> list[Outcome]:
 
 def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command itself decides when they end
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Generator[None]:
+    """Ignore Ctrl-C for the moment in which processes start."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _diff(path: Path, change: Change) -> str:
