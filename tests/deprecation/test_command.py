@@ -214,7 +214,7 @@ def test_what_imports_reach_from_an_entry_lazy_ones_included(jobkit: InProcess, 
     )
     all_files = {f"legacy/{name}.py" for name in ("__init__", "a", "b", "c", "sub/__init__", "sub/d", "e", "left")}
 
-    reached = marked(statuses(jobkit, "legacy", "--check", "--from-entry", "function_app.py"))
+    reached = marked(statuses(jobkit, ".", "--check", "--from-entry", "function_app.py"))
     rest = marked(statuses(jobkit, "legacy", "--check", "--from-entry", "function_app.py", "--unreachable"))
 
     assert (reached, rest) == (all_files - {"legacy/left.py"}, {"legacy/left.py"})

@@ -225,7 +225,10 @@ def _by_entry(
     kept: list[Candidate] = []
     passed: list[Outcome] = []
     for candidate in candidates:
-        if (candidate.path.resolve() in files) != wanted.unreachable:
+        path = candidate.path.resolve()
+        if any(path == entry.resolve() for entry in entries):
+            passed.append(Outcome(path=candidate.path, status=Status.SKIPPED, reason="the entry itself"))
+        elif (path in files) != wanted.unreachable:
             kept.append(candidate)
         else:
             reason = "reached from the entry" if wanted.unreachable else "not reached from the entry"

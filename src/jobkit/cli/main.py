@@ -93,7 +93,7 @@ def controllers(*, json: Json = False) -> None:
 def deprecate(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PATH...", help="Files and folders. By default those of [tool.jobkit.deprecate] paths."),
+        typer.Argument(metavar="PATH", help="Files and folders. By default those of [tool.jobkit.deprecate] paths."),
     ] = None,
     *,
     use: Annotated[str | None, typer.Option(metavar="NAME", help="What to use instead.")] = None,

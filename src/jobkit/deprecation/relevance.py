@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 from .kinds import is_of
+from .selection import Candidate
 from .source import Source
 
 _GENERATED_FILE: Final = re.compile(r".*_pb2(_grpc)?")
@@ -20,14 +21,17 @@ _BINDING: Final = (
 )  # fmt: skip
 
 
-def why_irrelevant(source: Source, names: Sequence[str], only: Sequence[str]) -> str:
-    """Return why a file is passed over; nothing for a relevant one. The first of `names` is its own."""
+def why_irrelevant(source: Source, candidate: Candidate, only: Sequence[str]) -> str:
+    """Return why a file is passed over; nothing for a relevant one, or for one that the user has named."""
+    names = candidate.names
+    if only and not is_of(only, names, source.tree):
+        return f"none of {', '.join(only)}"
+    if candidate.is_named:
+        return ""
     if _GENERATED_FILE.fullmatch(names[0]) or _GENERATED.search(_comments(source.raw)):
         return "generated"
     if not _defines(source.tree.body):
         return "empty __init__.py" if names[0] == "__init__" else "defines nothing"
-    if only and not is_of(only, names, source.tree):
-        return f"none of {', '.join(only)}"
     return ""
 
 

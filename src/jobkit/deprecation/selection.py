@@ -31,7 +31,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A file to be looked into; one that the user has named is taken whatever is in it."""
+    """A file to be looked into; one that the user has named is taken though generated, or a test."""
 
     path: Path
     #: Its own name and those of its folders below the tree's root.
@@ -89,7 +89,8 @@ def is_test(relative: Path) -> bool:
 class _Walk:
     def __init__(self, root: Path, rules: Rules) -> None:
         self._root = root
-        self._ignored = Ignored(root.absolute())
+        self._resolved = root.resolve()
+        self._ignored = Ignored(self._resolved)
         self._excluded = GitIgnoreSpec.from_lines(rules.exclude)
 
     def files(self) -> Iterator[Path | Outcome]:
@@ -118,10 +119,11 @@ class _Walk:
     def _reason(self, entry: Path, *, is_folder: bool) -> str:
         if is_folder and ((entry / "pyvenv.cfg").exists() or (entry / "conda-meta").exists()):
             return "virtual environment"
-        if self._ignored.has(entry.absolute(), is_folder=is_folder):
+        relative = entry.relative_to(self._root)
+        if self._ignored.has(self._resolved / relative, is_folder=is_folder):
             return "ignored by git"
-        relative = entry.relative_to(self._root).as_posix() + ("/" if is_folder else "")
-        return "excluded" if self._excluded.match_file(relative) else ""
+        is_excluded = self._excluded.match_file(relative.as_posix() + ("/" if is_folder else ""))
+        return "excluded" if is_excluded else ""
 
 
 def _skipped(path: Path, reason: str) -> Outcome:

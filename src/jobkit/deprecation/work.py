@@ -66,10 +66,8 @@ def do_one(task: Task) -> Outcome:
             return Outcome(path=path, status=Status.UNMARKED)
         was = check_writable(path)
         source = read_source(read_bytes(path))
-        if task.marker and not task.candidate.is_named:
-            passed_over = why_irrelevant(source, task.candidate.names, task.only)
-            if passed_over:
-                return Outcome(path=path, status=Status.SKIPPED, reason=passed_over)
+        if task.marker and (passed_over := why_irrelevant(source, task.candidate, task.only)):
+            return Outcome(path=path, status=Status.SKIPPED, reason=passed_over)
         change = mark(source, task.marker, task.module) if task.marker else unmark(source)
         status, reason = _status_of(change, task)
         if task.writes and change.after != change.before:
