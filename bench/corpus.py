@@ -99,15 +99,18 @@ def do(what: str, copies: list[Path], marker: Marker | None) -> tuple[Counter[St
 
 def what_is_wrong(original: Path, copy: Path) -> str:
     """Look for a line that is neither the original's nor ours, and compile."""
-    rest = iter(copy.read_bytes().splitlines(keepends=True))
-    for line in original.read_bytes().splitlines(keepends=True):
+    bom = b"\xef\xbb\xbf"  # stays the first of the file, whatever line comes behind it
+    old, new = original.read_bytes(), copy.read_bytes()
+    if old.startswith(bom) != new.startswith(bom):
+        return "its BOM is gone"
+    rest = iter(new.removeprefix(bom).splitlines(keepends=True))
+    for line in old.removeprefix(bom).splitlines(keepends=True):
         for found in rest:
             if found == line:
                 break
             text = found.decode("latin-1").strip("\r\n")
-            bare = text.removeprefix("\xef\xbb\xbf")
-            is_decorator = bare.lstrip().startswith("@_jobkit_deprecated(")
-            if not (is_decorator or bare.startswith(OURS) or bare in OURS_TOO or bare.startswith(OURS_TOO[-1])):
+            is_decorator = text.lstrip().startswith("@_jobkit_deprecated(")
+            if not (is_decorator or text.startswith(OURS) or text in OURS_TOO or text.startswith(OURS_TOO[-1])):
                 return f"{text!r} is not ours"
         else:
             return "a line is gone"

@@ -52,7 +52,8 @@ def do_all(tasks: Sequence[Task], *, processes: int | None = None) -> Generator[
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, mp_context=context, initializer=_ignore_interrupts) as pool:
         with _interrupts_ignored():
-            pool.submit(_ignore_interrupts)  # starts the processes, which inherit that
+            for _ in range(count):
+                pool.submit(_ignore_interrupts)  # each starts a process, which inherits that
         yield from _in_turn(chunks, lambda chunk: pool.submit(_do_chunk, chunk), at_once=count * 2)
 
 
