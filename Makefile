@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint types layers test kills proof format bench clean
+.PHONY: help setup check lint types layers test kills proof format bench corpus clean
 
 PYTHON ?= python3
 # The tools of .venv come first where it exists; otherwise those of the shell.
@@ -40,6 +40,9 @@ format: ## format, and fix what ruff can
 
 bench: ## the figures of DESIGN section 8
 	python bench/run.py
+
+corpus: ## deprecate on a copy of the standard library and site-packages: marked, proved, undone
+	python bench/corpus.py
 
 clean: ## remove what tools and builds leave behind
 	rm -rf build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-HEAVY = {"azure", "libcst", "cookiecutter", "sqlite3", "asyncio", "pydantic", "rfc8785"}
-OURS = {"jobkit.local", "jobkit.runtime", "jobkit.views"}
+HEAVY = {"azure", "libcst", "pathspec", "cookiecutter", "sqlite3", "asyncio", "pydantic", "rfc8785"}
+OURS = {"jobkit.deprecation", "jobkit.local", "jobkit.runtime", "jobkit.views"}
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -29,7 +29,9 @@ def test_the_command_line_starts_without_the_runtime_the_store_and_azure():
     assert (own, foreign) == (set(), set())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["inspect", "--help"], ["worker", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["inspect", "--help"], ["worker", "--help"], ["deprecate", "--help"]]
+)
 def test_a_help_screen_loads_nothing_but_typer_and_its_own(arguments):
     loaded = loaded_by(
         f"from jobkit.cli.main import main\nsys.argv = ['jobkit', *{arguments}]\ntry: main()\nexcept SystemExit: pass"

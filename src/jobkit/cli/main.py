@@ -89,6 +89,87 @@ def controllers(*, json: Json = False) -> None:
     controllers_main(json=json)
 
 
+@app.command(options_metavar="[OPTIONS]")
+def deprecate(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATH", help="Files and folders. By default those of [tool.jobkit.deprecate] paths."),
+    ] = None,
+    *,
+    use: Annotated[str | None, typer.Option(metavar="NAME", help="What to use instead.")] = None,
+    map_path: Annotated[
+        str | None, typer.Option("--map", metavar="FILE", help='TOML: "old.module" = "new.module", one a line.')
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Today by default; an existing marker keeps its date.")
+    ] = None,
+    removal: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="The date or version of the planned removal.")
+    ] = None,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; a sentence for the reader.")] = None,
+    style: Annotated[
+        str | None, typer.Option(metavar="[both|warn|comment]", help="Comment and warning, or one. [default: both]")
+    ] = None,
+    symbols: Annotated[
+        bool, typer.Option("--symbols", metavar="", help="Mark public classes and functions instead (PEP 702).")
+    ] = False,
+    target_python: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="The oldest Python of --symbols. [default: requires-python]")
+    ] = None,
+    include: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Take these alone, tests and generated ones too.")
+    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Leave these out.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="KINDS", help="Such as controllers,services,repositories.")
+    ] = None,
+    from_entry: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="Take what imports reach from this file.")
+    ] = None,
+    unreachable: Annotated[
+        bool, typer.Option("--unreachable", metavar="", help="With --from-entry: take what they do not reach.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", metavar="", help="Write nothing; exit code 1 if something would change.")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", metavar="", help="Write nothing; print what would change.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", metavar="", help="Take the markers out again, to the byte.")] = False,
+    report: Annotated[
+        bool, typer.Option("--report", metavar="", help="Tell who still uses what is deprecated below PATH.")
+    ] = False,
+    tree: Annotated[bool, typer.Option("--tree", metavar="", help="With --report: as a tree.")] = False,
+    json: Json = False,
+) -> None:
+    """Mark old code as deprecated, and watch it go. For example: jobkit deprecate legacy/ --use controllers.tiles."""
+    from .deprecate import Wanted
+    from .deprecate import main as deprecate_main
+
+    deprecate_main(
+        Wanted(
+            paths=paths or [],
+            marker={
+                "use": use,
+                "map": map_path,
+                "since": since,
+                "removal": removal,
+                "reason": reason,
+                "style": style,
+                "symbols": symbols or None,
+                "target-python": target_python,
+            },
+            files={"include": include, "exclude": exclude, "only": only},
+            entries=from_entry or [],
+            unreachable=unreachable,
+            check=check,
+            diff=diff,
+            undo=undo,
+            report=report,
+            tree=tree,
+            json=json,
+        )
+    )
+
+
 @inspect_app.command("job")
 def inspect_job(
     job_id: Annotated[str, typer.Argument(metavar="ID", help="The job's id, or how it begins.")],

@@ -8,6 +8,7 @@
     │   ├── InvalidSelection
     │   ├── InvalidSource
     │   ├── InvalidSetting
+    │   ├── OptionsContradict
     │   └── NotHashable
     ├── NotFound                      exit code 3
     │   ├── UnknownJobType
@@ -109,6 +110,15 @@ class InvalidSetting(WrongUsage):
         """Name the setting, its value and what it must be."""
         self.setting, self.value, self.reason = setting, value, reason
         super().__init__(f"{setting}={value}: {reason}")
+
+
+class OptionsContradict(WrongUsage):
+    """Raised when options can't be meant together, or one without another."""
+
+    def __init__(self, *, option: str, reason: str) -> None:
+        """Name the option and what it does not go with."""
+        self.option, self.reason = option, reason
+        super().__init__(f"{option} {reason}")
 
 
 class NotHashable(WrongUsage):

@@ -24,6 +24,8 @@ from .registry import Registry
 
 DEFAULT_MODULES: Final = ("controllers",)
 ENTRY_POINTS: Final = "jobkit.controllers"
+#: What [tool.jobkit] may hold; `deprecate` is read by that command alone.
+_SETTINGS: Final = ("controllers", "deprecate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,8 +188,8 @@ def _jobkit_table(pyproject: Path) -> dict[str, Any] | None:
 
 def _modules(table: dict[str, Any], pyproject: Path) -> tuple[str, ...]:
     for name in table:
-        if name != "controllers":
-            reason = f"there is no such setting.{did_you_mean(name, ['controllers'])}"
+        if name not in _SETTINGS:
+            reason = f"there is no such setting.{did_you_mean(name, _SETTINGS)}"
             raise InvalidSetting(setting=f"[tool.jobkit] {name} in {pyproject}", value=table[name], reason=reason)
     names: Any = table.get("controllers", list(DEFAULT_MODULES))
     if not isinstance(names, list) or not all(map(_is_module_name, cast("list[object]", names))):
