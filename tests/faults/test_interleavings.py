@@ -15,10 +15,11 @@ from samples import two_stages
 SCHEDULES = int(os.environ.get("JOBKIT_TEST_SCHEDULES", "2900"))
 FIRST_SEED = int(os.environ.get("JOBKIT_TEST_SEED", "0"))
 
+ONE_STAGE = Job(make=JOBS["five tasks in one stage"].make, params={"n": 4})
 KINDS: dict[str, tuple[Job, dict[str, Any]]] = {
     "two stages of 4, 3 instances": (Job(make=two_stages, params={"n": 4}), {"workers": 3}),
-    "two stages of 3, 3 instances, a death": (Job(make=two_stages, params={"n": 3}), {"workers": 3, "crashes": 1}),
-    "two stages of 3, 3 instances, lost leases": (Job(make=two_stages, params={"n": 3}), {"workers": 3, "expiries": 1}),
+    "one stage of 4, 3 instances, a death": (ONE_STAGE, {"workers": 3, "crashes": 1}),
+    "one stage of 4, 3 instances, lost leases": (ONE_STAGE, {"workers": 3, "expiries": 1}),
     "two stages of 4, 4 instances, two of each": (
         Job(make=two_stages, params={"n": 4}),
         {"workers": 4, "crashes": 2, "expiries": 2},

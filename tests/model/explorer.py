@@ -1,0 +1,282 @@
+"""Every state that a case can reach: what may happen in one, and two orders of looking at them all."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from . import giving_up, lights, operators, planning, tasks
+from .invariants import Violation, check_end, check_step
+from .rows import (
+    JOB,
+    PROCESSING,
+    QUEUED,
+    SEALED,
+    Budgets,
+    Delivery,
+    Entry,
+    Job,
+    Message,
+    Queued,
+    State,
+    Task,
+    Worker,
+    active_key,
+    fresh_stage,
+    is_ended,
+    stage_key,
+    task_key,
+)
+from .turn import DELETE, Turn
+
+HANDLERS = {
+    "submit": planning.submit,
+    "plan": planning.plan,
+    "dispatch": planning.dispatch_range,
+    "task": tasks.task,
+    "complete": lights.complete,
+    "stop": giving_up.stop,
+    "cancel": giving_up.stop,
+    "settle": giving_up.settle_range,
+    "reopen": operators.reopen,
+    "cancel command": operators.cancel,
+    "retry command": operators.retry,
+    "repair command": operators.repair,
+    "again command": operators.again,
+}
+POISONED = {"tasks poison": giving_up.poisoned_task, "jobs poison": giving_up.poisoned_job_message}
+COMMANDS = "commands"
+
+
+@dataclass(kw_only=True)
+class Found:
+    """What an exploration came to: states seen, ends among them, and the violation with the way into it, if any."""
+
+    states: int
+    ends: int
+    violation: Violation | None = None
+    trace: list[str] = field(default_factory=list)
+
+
+def first_state(case):
+    """Return the world before anything happens."""
+    rows = {}
+    messages = [Queued(f"c{i}", COMMANDS, f"c{i}", Message(kind), 0, False) for i, kind in enumerate(case.commands)]
+    if case.sealed:
+        job = Job("c0", PROCESSING, 1, 1)
+        plan = 1 if "no_epoch" in case.without else ("c0", 1)
+        rows[JOB] = Entry(job, 0)
+        for number in range(1, case.stages + 1):
+            rows[stage_key(number)] = Entry(fresh_stage(), 0)
+        stage = fresh_stage()._replace(state=SEALED, plan=plan, count=case.sealed, owner=("p", 1, "p"), takes=1)
+        rows[stage_key(1)] = Entry(stage, 0)
+        if case.index:
+            rows[active_key(job, case.without)] = Entry(1, 0)
+        for index in range(case.sealed):
+            hint = 0 if case.hints else None
+            body = Message("task", "c0", 1, plan, 1, index, 1, 1, case.sealed, hint)
+            rows[task_key(body, index)] = Entry(Task(QUEUED, 1, 1, None, 0, ("c0", "p", 1)), 0)
+            if not case.lanes or index < case.lanes:
+                messages.append(Queued(f"t{index}", "tasks", f"t{index}", body, 0, False))
+    budgets = Budgets(case.crashes, case.expiries, case.duplicates, case.doubtful, case.quiet_repairs)
+    return State(frozenset(rows.items()), tuple(sorted(messages)), (None,) * case.workers, budgets)
+
+
+def successors(case, state):
+    """Yield (what happens, the state after it, the violation in it or None) for all that may happen next."""
+    yield from _deliveries(case, state)
+    rows = dict(state.rows)
+    for slot, worker in enumerate(state.workers):
+        if worker is not None:
+            yield from _moves(case, state, rows, slot, worker)
+
+
+def _deliveries(case, state):
+    free = None in state.workers
+    for message in state.messages:
+        if message.leased:
+            if state.budgets.expiries and message.queue != COMMANDS:
+                after = _with(state.messages, message, message._replace(leased=False))
+                budgets = state.budgets._replace(expiries=state.budgets.expiries - 1)
+                yield f"{message.id}: THE LEASE RUNS OUT", state._replace(messages=after, budgets=budgets), None
+        elif message.deliveries >= case.max_deliveries and message.queue in ("jobs", "tasks"):
+            moved = Queued(message.id + "!", message.queue + " poison", message.key, message.body, 0, False)
+            yield (
+                f"{message.id}: moves to the poison queue",
+                state._replace(messages=_with(state.messages, message, moved)),
+                None,
+            )
+        elif free:
+            number = message.deliveries + 1
+            delivery = Delivery(message.id, message.key, number, message.body, message.queue)
+            worker = Worker(delivery, POISONED.get(message.queue) or HANDLERS[message.body.kind], ())
+            after = _with(state.messages, message, message._replace(deliveries=number, leased=True))
+            what = f"{message.id}: delivery {number} of a {message.body.kind} message ({message.queue})"
+            yield what, state._replace(messages=after, workers=_workers(state.workers, None, worker)), None
+
+
+def _moves(case, state, rows, slot, worker):
+    delivery = worker.delivery
+    who = f"{delivery.id} #{delivery.number}"
+    budgets = state.budgets
+    command = delivery.queue == COMMANDS
+    if budgets.crashes and (case.commands_crash or not command):
+        messages = _released(state.messages, delivery, delete=command)
+        workers = _workers(state.workers, worker, None)
+        yield (
+            f"{who}: CRASHES",
+            State(state.rows, messages, workers, budgets._replace(crashes=budgets.crashes - 1)),
+            None,
+        )
+    if worker.step == DELETE:
+        messages = _released(state.messages, delivery, delete=True)
+        yield (
+            f"{who}: deletes its message",
+            State(state.rows, messages, _workers(state.workers, worker, None), budgets),
+            None,
+        )
+        return
+    choice, options = 0, 1
+    while choice < options:
+        turn, after, broken = _step(case, state, rows, worker, "", choice)
+        options = turn.options
+        yield _label(who, worker, turn), after, broken
+        if turn.applied and budgets.doubtful:
+            less = budgets._replace(doubtful=budgets.doubtful - 1)
+            turn, after, broken = _step(case, state._replace(budgets=less), rows, worker, "doubtful", choice)
+            yield _label(who, worker, turn), after, broken
+        if turn.sent and budgets.duplicates:
+            less = budgets._replace(duplicates=budgets.duplicates - 1)
+            turn, after, broken = _step(case, state._replace(budgets=less), rows, worker, "twice", choice)
+            yield _label(who, worker, turn), after, broken
+        choice += 1
+
+
+def _label(who, worker, turn):
+    return f"{who} {worker.step.__name__}: {turn.call}"
+
+
+def _step(case, state, rows, worker, fault, choice):
+    turn = Turn(case, rows, worker.delivery, state.messages, fault, choice)
+    following = worker.step(turn, *worker.args)
+    broken = check_step(case, rows, turn, worker.step.__name__) if turn.writes or turn.sent else None
+    messages = turn.messages
+    if following is DELETE:
+        after = Worker(worker.delivery, DELETE, ())
+    elif isinstance(following, Worker):
+        after = Worker(turn.delivery, following.step, following.args)
+    else:
+        after = None
+        messages = _released(messages, worker.delivery, delete=False)
+    new_rows = frozenset(turn.rows.items()) if turn.writes else state.rows
+    if messages is not state.messages:
+        messages = tuple(sorted(messages, key=_by_id))
+    return turn, State(new_rows, messages, _workers(state.workers, worker, after), state.budgets), broken
+
+
+def _by_id(message):
+    return message.id
+
+
+def _with(messages, old, new):
+    return tuple(sorted((new if message is old else message for message in messages), key=_by_id))
+
+
+def _released(messages, delivery, *, delete):
+    """Delete a delivery's message or end its lease, if its receipt is still the newest."""
+    for message in messages:
+        if message.id == delivery.id and message.deliveries == delivery.number:
+            if delete:
+                return tuple(other for other in messages if other is not message)
+            return tuple(other if other is not message else message._replace(leased=False) for other in messages)
+    return messages
+
+
+def _by_delivery(worker):
+    return ("", 0) if worker is None else (worker.delivery.id, worker.delivery.number)
+
+
+def _workers(workers, old, new):
+    """Replace a worker; they are alike, so their order says nothing."""
+    changed = list(workers)
+    changed[changed.index(old)] = new
+    return tuple(sorted(changed, key=_by_delivery))
+
+
+def _rest(case, state):
+    """Return what a state is that has no successors: an end, or one in which a repair may still run."""
+    rows = dict(state.rows)
+    job = rows.get(JOB, Entry(None, 0)).row
+    active = not case.index or any(key[0] == "active" and entry.row for key, entry in state.rows)
+    if state.budgets.repairs and active and job is not None and not is_ended(job):
+        budgets = state.budgets._replace(repairs=state.budgets.repairs - 1)
+        name = f"repair{budgets.repairs}"
+        command = Queued(name, COMMANDS, name, Message("repair command"), 0, False)
+        return "all is quiet: a repair begins", state._replace(messages=(command,), budgets=budgets), None
+    return "the end", None, check_end(case, state, rows)
+
+
+def expand(case, state):
+    """Return a state's successors; of one that has none, what `_rest` says."""
+    found = list(successors(case, state))
+    return found or [_rest(case, state)]
+
+
+def explore(case, *, limit=5_000_000):
+    """Look at every state, depth first, and at every cycle: without one, every run comes to an end.
+
+    Stops at the first violation. The way into it is any, not the shortest: `shortest` finds that.
+    """
+    start = first_state(case)
+    open_, done = {start}, set()
+    stack = [(start, iter(expand(case, start)))]
+    ends = 0
+    while stack:
+        state, rest = stack[-1]
+        for _, after, broken in rest:
+            if broken is not None:
+                return Found(states=len(open_) + len(done), ends=ends, violation=broken)
+            if after is None:
+                ends += 1
+            elif after in open_:
+                return Found(states=len(open_) + len(done), ends=ends, violation=Violation("ends", "a cycle"))
+            elif after not in done:
+                if len(open_) + len(done) >= limit:
+                    raise RuntimeError(f"more than {limit:,} states")
+                open_.add(after)
+                stack.append((after, iter(expand(case, after))))
+                break
+        else:
+            open_.remove(state)
+            done.add(state)
+            stack.pop()
+    return Found(states=len(done), ends=ends)
+
+
+def shortest(case, *, limit=5_000_000):
+    """Look at states breadth first until one violates; return the shortest way into it."""
+    start = first_state(case)
+    came_from = {start: None}
+    todo = deque([start])
+    ends = 0
+    while todo:
+        state = todo.popleft()
+        for label, after, broken in expand(case, state):
+            if broken is not None:
+                return Found(states=len(came_from), ends=ends, violation=broken, trace=[*_way(came_from, state), label])
+            if after is None:
+                ends += 1
+            elif after not in came_from:
+                if len(came_from) >= limit:
+                    raise RuntimeError(f"more than {limit:,} states")
+                came_from[after] = (state, label)
+                todo.append(after)
+    return Found(states=len(came_from), ends=ends)
+
+
+def _way(came_from, state):
+    labels = []
+    while came_from[state] is not None:
+        state, label = came_from[state]
+        labels.append(label)
+    return labels[::-1]

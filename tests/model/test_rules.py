@@ -1,0 +1,97 @@
+"""The model: no state of any case breaks an invariant, and each rule that is left out is missed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from model.cases import CASES
+from model.explorer import explore
+
+PROOF = bool(os.environ.get("JOBKIT_TEST_PROOF"))
+
+#: What is explored to its end here, with the number of states; `make proof` explores the larger ones too.
+SMALL = {
+    "two submits, a doubtful write": 5_837,
+    "a retried task": 22_299,
+    "a lane": 19_882,
+    "a lane, poisoned": 32_198,
+    "a cancel that dies": 24_404,
+    "a cancel while retrying": 8_562,
+    "a retry, a lost lease": 50_085,
+    "the same job again, a duplicate": 7_340,
+    "a long result": 63_136,
+    "empty stages": 3_038,
+    "a doubtful write anywhere": 3_115,
+    "a retried task, a doubtful write": 71_442,
+}
+LARGE = sorted(CASES.keys() - SMALL.keys()) if PROOF else []
+
+#: For each rule: the case, and the invariant that breaks without it.
+RULES = {
+    "cancel_ends_job": ("a cancel", "one record"),
+    "cancel_in_cli": ("a cancel that dies", "ends"),
+    "cancel_job_only": ("a cancel while planning", "one record"),
+    "check_before_mark": ("three tasks in two shards", "ends"),
+    "check_before_record": ("three tasks in two shards", "ends"),
+    "chunks_no_token": ("a long result", "one result"),
+    "claim_any_attempt": ("a retried task", "ends"),
+    "claim_any_round": ("a retry, a lost lease", "ends"),
+    "claim_lost_drops": ("a doubtful write anywhere", "ends"),
+    "close_any_round": ("a retry, a lost lease", "counts"),
+    "close_lost_drops": ("a doubtful write anywhere", "ends"),
+    "delete_before_send": ("three tasks in two shards", "ends"),
+    "ended_row_skips_check": ("three tasks in two shards", "ends"),
+    "lane_no_forward": ("a lane, retried", "ends"),
+    "lost_record_drops": ("a doubtful write anywhere", "ends"),
+    "marker_no_round": ("a retry", "one record"),
+    "no_epoch": ("the same job again after a purge", "epochs"),
+    "no_heal": ("two submits, a doubtful write", "ends"),
+    "no_lane_after": ("a lane", "ends"),
+    "no_takeover": ("three tasks in two shards", "ends"),
+    "only_winner_sends": ("two stages", "ends"),
+    "pjob_drops_stopping": ("a poisoned plan", "ends"),
+    "pjob_fails_at_once": ("a poisoned plan", "one record"),
+    "plan_takeover_any": ("planning, a lost lease", "ends"),
+    "poison_ended_drop": ("a poisoned task", "ends"),
+    "poison_key_only": ("a poisoned task", "ends"),
+    "poison_requeued_drop": ("a poisoned task", "ends"),
+    "reopen_no_lights": ("a retry", "ends"),
+    "repair_any_lane": ("a lane, repaired", "lanes"),
+    "requeued_drop": ("a retried task", "ends"),
+    "round_from_stage": ("a retry", "counts"),
+    "seal_lost_drops": ("two submits, a doubtful write", "ends"),
+    "sealed_drop": ("planning, a lost lease", "ends"),
+    "send_before_seal": ("planning, a lost lease", "no early send"),
+    "stop_no_lights": ("a cancel", "ends"),
+    "take_without_job": ("a cancel while planning", "stays ended"),
+    "winner_or_redelivery_sends": ("three tasks in two shards", "ends"),
+    "zero_drop": ("empty stages", "ends"),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_state_of_a_case_holds_every_invariant(name: str):
+    found = explore(CASES[name])
+
+    assert (found.violation, found.states) == (None, SMALL[name])
+
+
+if PROOF:
+
+    @pytest.mark.timeout(3600)
+    @pytest.mark.parametrize("name", LARGE)
+    def test_every_state_of_a_large_case_holds_every_invariant(name: str):
+        assert explore(CASES[name], limit=30_000_000).violation is None
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_without_a_rule_an_invariant_breaks(rule: str):
+    name, invariant = RULES[rule]
+
+    found = explore(replace(CASES[name], without=frozenset({rule})))
+
+    assert found.violation is not None
+    assert found.violation.name == invariant
