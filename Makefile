@@ -32,7 +32,7 @@ kills: ## a run killed with -9 at 50 random moments, and 200 kills of its instan
 	JOBKIT_TEST_KILLS=50 JOBKIT_TEST_INSTANCE_KILLS=200 pytest -n0 --timeout 1200 tests/kills
 
 proof: ## the protocol for hours: a million schedules, every pair of faults of every job, 200 kills
-	JOBKIT_TEST_SCHEDULES=145000 JOBKIT_TEST_PROOF=1 JOBKIT_TEST_KILLS=50 JOBKIT_TEST_INSTANCE_KILLS=200 pytest --timeout 0 tests/faults tests/kills
+	JOBKIT_TEST_SCHEDULES=145000 JOBKIT_TEST_PROOF=1 JOBKIT_TEST_KILLS=50 JOBKIT_TEST_INSTANCE_KILLS=200 pytest --timeout 0 tests/faults tests/kills tests/model
 
 format: ## format, and fix what ruff can
 	ruff format
