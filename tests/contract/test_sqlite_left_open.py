@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -181,6 +183,65 @@ def test_a_group_of_threads_stands_when_the_open_transaction_before_it_is_lost(b
     assert seen_by_others(breakable) == [n for n in range(8) if n not in lost]
     with pytest.raises(StoreUnavailable):
         breakable.flush()
+
+
+def test_what_another_thread_s_breakdown_undoes_is_not_gone_on_from(database: Database) -> None:
+    """A call that waits while its thread's open transaction is undone is not done again without what it came after."""
+    begun, waits = threading.Event(), threading.Event()
+
+    def break_down(cursor: sqlite3.Cursor) -> None:
+        begun.set()
+        waits.wait(10)
+        time.sleep(0.05)  # so that the call below is in the queue; were it not, it would be refused all the same
+        raise KeyError("broken")
+
+    def leave_open_and_go_on(_: int) -> None:
+        seen_here(database)  # a thread's first call is always committed
+        with database.together():
+            insert(database, 1)
+        breaking.start()
+        begun.wait(10)
+        waits.set()
+        database.write(lambda cursor: cursor.execute("insert into done values (2)"))
+
+    breaking = threading.Thread(target=lambda: in_parallel(1, lambda _: database.write(break_down)))
+    outcomes = in_parallel(1, leave_open_and_go_on)
+    breaking.join(10)
+
+    assert [type(each) for each in outcomes] == [StoreUnavailable]
+    assert seen_by_others(database) == []
+
+
+def test_what_is_undone_just_before_a_call_is_noticed_by_that_call(breakable: Database) -> None:
+    """However close: eight threads leave transactions open that break, and delete only what is there."""
+
+    def work(number: int) -> list[int]:
+        """Leave a row, then its mark, open again and again; return the marks that were believed."""
+        believed: list[int] = []
+        for n in range(40):
+            by = 100 * number + n
+            try:
+                with breakable.together():
+                    insert(breakable, by)
+                if n % 5 == 0:
+                    break_the_commit(breakable)
+                with breakable.together():
+                    breakable.write(
+                        lambda cursor, by=by: cursor.execute("insert into mark values (?)", (by,)), single=True
+                    )
+                breakable.flush()
+                believed.append(by)
+            except StoreUnavailable:
+                continue
+        return believed
+
+    breakable.write(lambda cursor: cursor.execute("create table mark (by integer primary key)"))
+    believed = [by for found in in_parallel(8, work) for by in found]  # type: ignore[union-attr] - none raises
+
+    marks = breakable.read(lambda cursor: cursor.execute("select by from mark order by by").fetchall())
+    rows = seen_by_others(breakable)
+    assert {by for (by,) in marks} - set(rows) == set()  # no mark without the row that came before it
+    assert set(believed) - set(rows) == set()
 
 
 def test_a_refusal_together_leaves_the_rest_and_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from jobkit.runtime.errors import JobkitError, StoreDamaged, StoreTooNew, StoreUnavailable
 
 from . import schema
-from .group_commit import Call, Fate, GroupCommit, Work, patiently
+from .group_commit import Call, Fate, GroupCommit, Lost, Work, patiently
 
 BUSY_S: Final = 60.0
 QUICK_S: Final = 0.002  # a thread that has paused for longer than this leaves no transaction open
@@ -42,6 +42,10 @@ class _Thread(threading.local):
 
     def keep(self, fate: Fate) -> None:
         self.fate = fate
+
+    def take_fate(self) -> Fate | None:
+        fate, self.fate = self.fate, None
+        return fate
 
 
 class Database:
@@ -122,44 +126,29 @@ class Database:
 
     def flush(self) -> None:
         """Commit what this thread has left open. Raises StoreUnavailable when that is lost."""
-        if self._thread.fate is not None and not self.forked:
-            self._group.flush()
-            self._check_fate()
-
-    def _check_fate(self) -> None:
-        """Raise what undid the transaction that this thread has left open; forget one that is over."""
-        fate = self._thread.fate
-        if fate is not None and fate.over:
-            self._thread.fate = None
-            if fate.failure is not None:
-                with self.mapped_errors():
-                    raise fate.failure
+        after = self._thread.take_fate()
+        if after is not None and not self.forked:
+            with self.mapped_errors():
+                self._group.flush(after)
 
     def _run(self, work: Work[T], *, writes: bool, alone: bool, last: bool) -> T:
         if self.forked:
             raise StoreUnavailable(store=str(self.path), reason="a forked process can't go on with it: open it there.")
         thread = self._thread
-        if thread.fate is not None:
-            self._check_fate()
+        after = thread.take_fate()
+        opens = thread.together or (last and after is not None)
         try:
-            if alone and (thread.together or (last and thread.fate is not None)):
-                if (done := self._group.run_open(work, thread.keep)) is not None:
-                    return done[0]
-            elif alone and (done := self._group.run_alone(work)) is not None:
+            if alone and (done := self._group.run_alone(work, after=after, leave_open=thread.keep if opens else None)):
                 return done[0]
-        except sqlite3.Error as error:
-            if thread.fate is not None and thread.fate.over:
-                thread.fate = None  # the caller is told right here
+            call = Call(work, writes=writes, after=after)
+            self._group.run(call)
+            if call.failure is None:
+                return call.result
+            raise call.failure
+        except (sqlite3.Error, OSError, Lost) as error:
             raise self._mapped(error) from error
         finally:
             thread.called_at = time.monotonic()
-        call = Call(work, writes=writes)
-        self._group.run(call)
-        thread.called_at = time.monotonic()
-        if call.failure is None:
-            return call.result
-        with self.mapped_errors():
-            raise call.failure
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
@@ -189,13 +178,15 @@ class Database:
         """Raise what SQLite or the file system refuses as a StoreUnavailable that says what to do."""
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError, Lost) as error:
             raise self._mapped(error) from error
-        except OSError as error:
-            reason = f"{error.strerror or error}: {error.filename or self.path}"
-            raise StoreUnavailable(store=str(self.path), reason=reason) from error
 
-    def _mapped(self, error: sqlite3.Error) -> StoreUnavailable:
+    def _mapped(self, error: BaseException) -> StoreUnavailable:
+        if isinstance(error, Lost):
+            return self._mapped(error.__cause__ or error)
+        if isinstance(error, OSError):
+            reason = f"{error.strerror or error}: {error.filename or self.path}"
+            return StoreUnavailable(store=str(self.path), reason=reason)
         if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
             return StoreUnavailable(store=str(self.path), reason="it is closed.")
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)

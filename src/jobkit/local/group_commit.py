@@ -29,28 +29,43 @@ _RETRY_S: Final = 0.001  # SQLite's own busy handler waits up to 100 ms, and sta
 class Call(Generic[T]):
     """One caller's work, and what came of it."""
 
-    __slots__ = ("done", "failure", "result", "wake", "work", "writes")
+    __slots__ = ("after", "done", "failure", "result", "wake", "work", "writes")
 
-    def __init__(self, work: Work[T], *, writes: bool) -> None:
-        """Keep what is to be done."""
+    def __init__(self, work: Work[T], *, writes: bool, after: Fate | None = None) -> None:
+        """Keep what is to be done, if what the caller left open `after` which it comes is not lost."""
         self.work = work
         self.writes = writes
+        self.after = after
         self.done = False
         self.result: T
         self.failure: Exception | None = None
         self.wake = threading.Lock()
         self.wake.acquire()
 
+    def do(self, cursor: sqlite3.Cursor) -> T:
+        """Do the work. Raises Lost when what it comes after was undone."""
+        if self.after is not None:
+            self.after.check()
+        return self.work(cursor)
+
+
+class Lost(Exception):
+    """Raised when the transaction that a thread had left open was undone, by the error that this comes from."""
+
 
 class Fate:
     """What becomes of a transaction that was left open: `failure` is set when it was undone."""
 
-    __slots__ = ("failure", "over")
+    __slots__ = ("failure",)
 
     def __init__(self) -> None:
         """Begin."""
         self.failure: Exception | None = None
-        self.over = False
+
+    def check(self) -> None:
+        """Raise Lost when it was undone; to be asked by who leads, for others may undo it until then."""
+        if self.failure is not None:
+            raise Lost from self.failure
 
 
 class GroupCommit:
@@ -81,13 +96,22 @@ class GroupCommit:
         self._waiting: deque[Call[Any]] = deque()
         self._fate: Fate | None = None  # of the transaction that was left open
 
-    def run_alone(self, work: Work[T]) -> tuple[T] | None:
-        """Do a read, or a write of one statement, and commit it; None when others are at work."""
+    def run_alone(
+        self, work: Work[T], *, after: Fate | None = None, leave_open: Callable[[Fate], None] | None = None
+    ) -> tuple[T] | None:
+        """Do a read, or a write of one statement, and commit it; None when others are at work.
+
+        With `leave_open`, which is given the fate, the next call of anybody commits it. What was read and written then
+        stands or falls with that transaction: the thread names the fate with its next call, or with `flush`.
+        Raises Lost when what it comes `after` was undone.
+        """
         if self._waiting or not self._leading.acquire(blocking=False):
             return None
         try:
-            if self._fate is not None:
-                return (self._go_on(work),)
+            if after is not None:
+                after.check()
+            if leave_open is not None or self._fate is not None:
+                return (self._join(work, leave_open),)
             self._check()
             try:
                 return (work(self._cursor),)
@@ -100,38 +124,14 @@ class GroupCommit:
             if self._waiting:
                 self._nudge()
 
-    def run_open(self, work: Work[T], keep: Callable[[Fate], None]) -> tuple[T] | None:
-        """Do a read or write in a transaction that the next call of anybody commits; None when others are at work.
-
-        What it reads and writes stands or falls with that transaction: whoever calls this must end up with `flush`, and
-        believe nothing of it once the fate, which is given to `keep` before the work, has a failure.
-        """
-        if self._waiting or not self._leading.acquire(blocking=False):
-            return None
-        try:
-            if self._fate is None:
-                self._begin()
-                self._fate = Fate()
-            keep(self._fate)
-            try:
-                return (work(self._cursor),)
-            except self._refusals:
-                raise
-            except BaseException as error:
-                self._undo(error)
-                raise
-        finally:
-            self._leading.release()
-            if self._waiting:
-                self._nudge()
-
-    def flush(self) -> None:
-        """Commit what was left open; its fate says whether that failed."""
+    def flush(self, after: Fate) -> None:
+        """Commit what was left open. Raises Lost when that was undone."""
         with self._leading:
-            if self._fate is not None:
-                with contextlib.suppress(Exception):
+            if self._fate is after:
+                with contextlib.suppress(Exception):  # its fate says so
                     self._commit()
         self._nudge()
+        after.check()
 
     def run(self, call: Call[T]) -> None:
         """Do the call's work; it is done when this returns: committed, or `failure` says why not."""
@@ -184,8 +184,8 @@ class GroupCommit:
                 if call.writes and not connection.in_transaction:
                     self._begin()
                 try:
-                    call.result = call.work(cursor)
-                except self._refusals as refusal:
+                    call.result = call.do(cursor)
+                except (self._refusals, Lost) as refusal:
                     call.failure = refusal
                 except Exception as error:  # noqa: BLE001 - whatever it is, it must not undo the others' work
                     self._undo(error)
@@ -213,7 +213,7 @@ class GroupCommit:
         try:
             if call.writes:
                 self._begin()
-            result = call.work(self._cursor)
+            result = call.do(self._cursor)
             if call.writes:
                 self._cursor.execute("commit")
         except Exception:
@@ -229,18 +229,27 @@ class GroupCommit:
         except sqlite3.OperationalError:
             patiently(lambda: self._cursor.execute("begin immediate"), self._busy_s)
 
-    def _go_on(self, work: Work[T]) -> T:
-        """Do a call in the transaction that was left open, and commit both."""
+    def _join(self, work: Work[T], leave_open: Callable[[Fate], None] | None) -> T:
+        """Do a call in the transaction that was left open, or a new one, and commit both or leave both open."""
+        if self._fate is None:
+            self._begin()
+            self._fate = Fate()
         try:
             result = work(self._cursor)
         except self._refusals:
-            self._commit()
+            self._settle(leave_open)
             raise
         except BaseException as error:
             self._undo(error)
             raise
-        self._commit()
+        self._settle(leave_open)
         return result
+
+    def _settle(self, leave_open: Callable[[Fate], None] | None) -> None:
+        if leave_open is not None and self._fate is not None:
+            leave_open(self._fate)
+        else:
+            self._commit()
 
     def _commit(self) -> None:
         try:
@@ -248,15 +257,12 @@ class GroupCommit:
         except BaseException as error:
             self._undo(error)
             raise
-        if self._fate is not None:
-            self._fate.over = True
-            self._fate = None
+        self._fate = None
 
     def _undo(self, error: BaseException) -> None:
         """Roll back, and let those know who have not waited for the commit."""
         if self._fate is not None:
             self._fate.failure = error if isinstance(error, Exception) else InterruptedError("interrupted")
-            self._fate.over = True
             self._fate = None
         self._roll_back()
 
