@@ -12,7 +12,8 @@ import pytest
 
 from commands import InProcess
 from jobkit.cli.main import app
-from jobkit.deprecation.settings import read_table
+from jobkit.deprecation.settings import check_table
+from jobkit.runtime.loader import find_project
 from writing_files import Write
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +47,14 @@ def test_every_command_and_table_of_the_page_works(jobkit: InProcess, write: Wri
     codes = [jobkit(*command[1:]).code for command in commands()]
 
     assert codes == [1, *[0] * (len(codes) - 1)]
-    assert set(read_table(folder / "pyproject.toml")) == {"paths", "map", "removal", "template"}
+    project = find_project(folder)
+    assert project is not None
+    assert set(check_table(project.settings["deprecate"], folder / "pyproject.toml")) == {
+        "paths",
+        "map",
+        "removal",
+        "template",
+    }
 
 
 def test_the_page_names_every_option():

@@ -53,7 +53,7 @@ def main(wanted: Wanted) -> None:
     """Run `jobkit deprecate`; exit code 1 when a file was left, or with --check when one would change."""
     _refuse_contradictions(wanted)
     project = here()
-    table = settings.read_table(project.root / "pyproject.toml") if project else {}
+    table = settings.check_table(project.settings.get("deprecate"), project.root / "pyproject.toml") if project else {}
     paths = _paths(wanted, table, project)
     if wanted.report:
         from .deprecation_report import show_report

@@ -21,13 +21,10 @@ _FLAGS: Final = frozenset({"symbols"})
 _FIELDS: Final = frozenset({"use", "removal", "reason", "since", "module"})
 
 
-def read_table(pyproject: Path) -> dict[str, Any]:
-    """Read [tool.jobkit.deprecate]; nothing where there is none. Raises InvalidSetting."""
-    if not pyproject.is_file():
+def check_table(found: Any, pyproject: Path) -> dict[str, Any]:
+    """Check what [tool.jobkit.deprecate] holds in this file; None is an empty table. Raises InvalidSetting."""
+    if found is None:
         return {}
-    tool: Any = _toml(pyproject, "pyproject.toml").get("tool", {})
-    jobkit: Any = cast("dict[str, Any]", tool).get("jobkit", {}) if isinstance(tool, dict) else {}
-    found: Any = cast("dict[str, Any]", jobkit).get("deprecate", {}) if isinstance(jobkit, dict) else {}
     if not isinstance(found, dict):
         raise InvalidSetting(
             setting=f"[tool.jobkit] deprecate in {pyproject}", value=str(found), reason="must be a table"

@@ -11,8 +11,8 @@ import inspect
 import pkgutil
 import sys
 import traceback
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, cast
@@ -42,10 +42,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """The user's project: its root and the names of the modules that hold controllers."""
+    """The user's project: its root, the names of the modules that hold controllers, and [tool.jobkit] as it stands."""
 
     root: Path
     modules: tuple[str, ...] = DEFAULT_MODULES
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ def find_project(start: Path) -> Project | None:
         if pyproject.is_file():
             table = _jobkit_table(pyproject)
             if table is not None:
-                return Project(root=folder, modules=_modules(table, pyproject))
+                return Project(root=folder, modules=_modules(table, pyproject), settings=table)
         if (folder / "host.json").is_file():
             return Project(root=folder)
     return None
