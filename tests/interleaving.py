@@ -19,7 +19,6 @@ from fault_cases import Subject
 from faulty import Faulty
 from invariants import Written, check_invariants, outcome
 from jobkit.local.memory import MemoryStore
-from jobkit.runtime.errors import EntityChanged, EntityExists, EntityNotFound
 from jobkit.runtime.messages import decode_message
 from jobkit.runtime.processing import QUEUES
 from jobkit.runtime.storage.ports import Delivery, Store
@@ -74,9 +73,8 @@ class Interleaved(Faulty):
         do: Callable[[], T],
         *,
         keep: Callable[[], list[Written]] | None = None,
-        refusal: type[EntityChanged | EntityExists | EntityNotFound] = EntityChanged,
-        again: Callable[[float], None] = lambda delay_s: None,
         reads: tuple[str, str] | None = None,
+        **_: object,  # what it takes for a call to go wrong
     ) -> T:
         worker = self._schedule.before_call()
         steps = keep() if keep is not None else []

@@ -8,8 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 from jobkit.local import LocalStore
 from jobkit.local.host import Instance
 from jobkit.runtime.clock import SystemClock

@@ -3,14 +3,11 @@
 import os
 import random
 import signal
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from project import Project, children_of, finish, kill_all
+from kills.project import Project, children_of, finish, kill_all
 
 KILLS = int(os.environ.get("JOBKIT_TEST_KILLS", "4"))  # `make kills` does 50
 TASKS = 1_000 if KILLS >= 50 else 300

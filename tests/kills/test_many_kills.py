@@ -13,12 +13,10 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from instance import service_on
-from project import Project
-
 from invariants import check_invariants, outcome
 from jobkit.local import LocalStore
+from kills.instance import service_on
+from kills.project import Project
 
 #: `make kills` and `make proof` do 200 within one job of 1,000 tasks a stage.
 KILLS = int(os.environ.get("JOBKIT_TEST_INSTANCE_KILLS", "12"))

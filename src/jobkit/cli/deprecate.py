@@ -25,10 +25,9 @@ from jobkit.deprecation.working_tree import count_uncommitted
 from jobkit.runtime.errors import InvalidSetting, JobkitError, OptionsContradict
 from jobkit.runtime.loader import Project
 
-from .output import err, print_json, say, show, write_out
+from .output import INTERRUPTED, err, print_json, say, show, write_out
 from .session import here
 
-INTERRUPTED: Final = 130
 _WOULD: Final = {Status.MARKED: "would mark", Status.UPDATED: "would update", Status.UNDONE: "would undo"}
 
 

@@ -14,6 +14,7 @@ from rich.console import Console, RenderableType
 
 from jobkit.runtime.errors import JobkitError
 
+INTERRUPTED: Final = 130  # the exit code after Ctrl-C
 PIPE_WIDTH: Final = 10_000  # nothing is cut or folded where no terminal sets a width
 
 

@@ -25,7 +25,7 @@ from jobkit.views.progress import stage_line
 
 from .fleet import Fleet
 from .jobargs import JobArguments, option, run_job_command
-from .output import err, foreign_output_on_stderr, is_piped, print_json, say, show, write_out
+from .output import INTERRUPTED, err, foreign_output_on_stderr, is_piped, print_json, say, show, write_out
 from .session import Session, open_session
 from .watch import JobWatch
 
@@ -39,7 +39,6 @@ MOST_TOLD: Final = 10
 TOLD: Final = frozenset(
     {Action.FAILED, Action.RETRYING, Action.TAKEN_OVER, Action.POISONED, Action.REFUSED, Action.HOOK_FAILED}
 )
-INTERRUPTED: Final = 130
 STOPPING: Final = f"stopping: running tasks have {GRACE_S:g} s to end (Ctrl-C again leaves at once)"
 
 _EXTRA = (

@@ -11,8 +11,8 @@ import typer
 
 from jobkit.runtime.events import log_event
 
-from .output import say
-from .run import GRACE_S, INTERRUPTED, STOPPING
+from .output import INTERRUPTED, say
+from .run import GRACE_S, STOPPING
 from .session import here, open_session
 
 
