@@ -83,7 +83,7 @@ def claim(turn, entry):
     owner = (turn.delivery.key, turn.delivery.id)
     claimed = entry.row._replace(status=PROCESSING, owner=owner, delivery=turn.delivery.number)
     if turn.write(turn.update(_key(turn), entry, claimed)):
-        return ready(turn, Entry(claimed, entry.born))
+        return ready(turn, turn.rows[_key(turn)])
     return DELETE if turn.without("claim_lost_drops") else then(decide)
 
 
