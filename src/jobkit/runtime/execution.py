@@ -67,7 +67,7 @@ def run_task(
             job=job.context,
             report=report,
         )
-        value = stage.task_function(job.controller, context)
+        value = stage.task_function(job.host(stage), context)
         if inspect.isawaitable(value):
             import asyncio  # only for those who use it: it is slow to import
 

@@ -97,4 +97,6 @@ def task_message(epoch: str, stage: StageRecord, task: TaskRecord) -> Message:
         attempt=task.attempt,
         etag=task.etag,
         params_json=params if params is not None and len(params.encode()) <= MAX_HINT_BYTES else None,
+        lanes=stage.policy.max_parallel,
+        stop_at=stage.policy.stop_at,
     )

@@ -14,7 +14,19 @@ from typing import Final
 
 from . import rows
 from .errors import AmbiguousId, EntityExists, EntityNotFound, UnknownJob
-from .model import Chain, Failure, JobRecord, Owner, StageRecord, StageState, Status, Summary, TaskRecord, TaskRef
+from .model import (
+    Chain,
+    Failure,
+    JobRecord,
+    Owner,
+    Policy,
+    StageRecord,
+    StageState,
+    Status,
+    Summary,
+    TaskRecord,
+    TaskRef,
+)
 from .payload import MAX_PAYLOAD_BYTES
 from .rows import GROUP, SHARD, Properties
 from .storage.limits import PROPERTY_BYTES, TRANSACTION_BYTES, payload_bytes, utf16_units
@@ -170,16 +182,21 @@ class Repository:
         with contextlib.suppress(EntityExists):  # a doubtful write of ours: a plan id belongs to one planning
             self._tables.transact(rows.TASKS, operations)
 
-    def seal(self, stage: StageRecord, task_count: int, now: datetime) -> StageRecord:
-        """Fix a stage's plan id and number of tasks."""
+    def seal(
+        self, stage: StageRecord, task_count: int, policy: Policy, now: datetime, *, skipped: bool = False
+    ) -> StageRecord:
+        """Fix a stage's plan id, its number of tasks and what holds for them together."""
         changes: Properties = {
             "state": StageState.SEALED.value,
             "task_count": task_count,
             "sealed_at": rows.write_time(now),
         }
+        if skipped:
+            changes["skipped"] = True
+        rows.put_policy(changes, policy)
         entity = Entity(partition=stage.job_id, row=rows.stage_row(stage.number), properties=changes)
         etag = self._tables.update(rows.JOBS, entity, etag=stage.etag)
-        return replace(stage, state=StageState.SEALED, task_count=task_count, etag=etag)
+        return replace(stage, state=StageState.SEALED, task_count=task_count, policy=policy, skipped=skipped, etag=etag)
 
     def close_stage(
         self,

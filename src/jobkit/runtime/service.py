@@ -209,31 +209,33 @@ class Service:
     def _fan_out(self, job: JobRecord, taken: StageRecord) -> StageRecord | None:
         """Write a stage's tasks and seal it; None when the row must be read again: it failed, or somebody else has it."""
         try:
-            task_count = self._write_tasks(job, taken)
+            loaded = self.jobs.find(job.job_id, job.epoch)
+            if loaded is None:
+                raise LookupError(f"job {job.job_id} was deleted while it was planned")
+            stage = loaded.stage(taken.number)
+            skipped = stage.options.skip_if is not None and bool(stage.options.skip_if(loaded.context))
+            task_count = 0 if skipped else self._write_tasks(loaded, stage, taken)
         except StoreUnavailable:
             raise
-        except BaseException as exc:  # noqa: BLE001 - whatever a fan-out raises fails the job, never the worker
+        except BaseException as exc:  # noqa: BLE001 - whatever skip_if or a fan-out raises fails the job, never the worker
             self._give_up_planning(taken, describe_exception(exc))
             return None
+        policy = stage.options.policy(task_count)
         try:
-            sealed = self.repository.seal(taken, task_count, self.clock.now())
+            sealed = self.repository.seal(taken, task_count, policy, self.clock.now(), skipped=skipped)
         except EntityChanged:
             return None
         self.observe(Event(action=Action.SEALED, job_id=job.job_id, stage=taken.number, count=task_count))
         return sealed
 
-    def _write_tasks(self, job: JobRecord, taken: StageRecord) -> int:
+    def _write_tasks(self, loaded: LoadedJob, stage: Stage[Any, Any, Any], taken: StageRecord) -> int:
         """Run the fan-out in slices of a shard; return the number of tasks."""
-        loaded = self.jobs.find(job.job_id, job.epoch)
-        if loaded is None:
-            raise LookupError(f"job {job.job_id} was deleted while it was planned")
-        stage = loaded.stage(taken.number)
         if stage.fan_out_function is None:
             self.repository.insert_shard(taken, 0, [None], self.clock.now())
             return 1
         count = 0
         shard: list[str | None] = []
-        for item in stage.fan_out_function(loaded.controller, loaded.context):
+        for item in stage.fan_out_function(loaded.host(stage), loaded.context):
             what = f"the item of task {count + len(shard)}"
             shard.append(check_size(stage.item_codec.encode(item, what=what), what=what))
             if len(shard) == SHARD:
@@ -268,12 +270,15 @@ class Service:
     def _after_seal(self, chain: Chain, stage: StageRecord) -> None:
         if not stage.task_count:
             return self.close_empty(chain.job.epoch, stage)
-        return self.dispatch(chain.job, stage, 0, stage.task_count)
+        return self.dispatch(chain.job, stage, 0, stage.policy.first_to_send(stage.task_count))
 
     # dispatch
 
     def dispatch(self, job: JobRecord, stage: StageRecord, first: int, size: int) -> None:
-        """Send the messages of the queued tasks of a range, or split it into smaller ones for the jobs queue."""
+        """Send the messages of the queued tasks of a range, or split it into smaller ones for the jobs queue.
+
+        With `max_parallel` the range is the first tasks of the lanes: whoever ends one sends its lane's next.
+        """
         if size > PAGE:
             return self.outbox.split(stage_message(Kind.DISPATCH, job.epoch, stage), first, size)
 
@@ -321,9 +326,9 @@ class Service:
                 return self.drop(message, "the task is gone")
             mine = task.owner is not None and task.owner.same_message(incoming.owner)
             if task.status.ended:
-                return (
-                    self.lights_out(message, ref) if mine else self.drop(message, "another message has ended the task")
-                )
+                if mine:
+                    return self.after_end(message, ref, task.status)
+                return self.pass_lane(message, ref, "another message has ended the task")
             if task.status is Status.PROCESSING:
                 refusal = _why_not_take_over(task, incoming)
                 if refusal:
@@ -337,7 +342,7 @@ class Service:
                 return self.drop(message, "the task is queued for another round or attempt")
             try:
                 if task.status is Status.QUEUED and task.attempt > 1 and self._fail_stopped(incoming, task):
-                    return self.lights_out(message, ref)
+                    return self.after_end(message, ref, Status.FAILED)
                 etag = self._claim(ref, task.etag, incoming)
             except EntityChanged:
                 continue
@@ -401,7 +406,7 @@ class Service:
             outcome.failure is not None
             and not outcome.permanent
             and stage is not None
-            and message.attempt < stage.max_attempts
+            and message.attempt < stage.options.max_attempts
         )
         etag = ""
         delay = timedelta(0)
@@ -434,12 +439,12 @@ class Service:
             return self.send_retry(message, queued, delay=delay)
         action = Action.COMPLETED if outcome.failure is None else Action.FAILED
         self.observe(self.event(action, ref, attempt=message.attempt, text=text))
-        return self.lights_out(message, ref)
+        return self.after_end(message, ref, Status.COMPLETED if outcome.failure is None else Status.FAILED)
 
     def _backoff(self, stage: Stage[Any, Any, Any], attempt: int) -> timedelta:
         """Double the stage's delay for each attempt, with jitter from half to one and a half."""
-        doubled: timedelta = stage.retry_delay * 2.0 ** min(attempt - 1, 20)
-        most = max(MAX_BACKOFF, stage.retry_delay)
+        doubled: timedelta = stage.options.retry_delay * 2.0 ** min(attempt - 1, 20)
+        most = max(MAX_BACKOFF, stage.options.retry_delay)
         return min(doubled, most) * (0.5 + self._rng.random())
 
     def send_retry(self, message: Message, task: TaskRecord, *, delay: timedelta | None) -> None:
@@ -451,7 +456,39 @@ class Service:
         again = replace(message, attempt=task.attempt, etag=task.etag, params_json=None, not_before=due)
         self.outbox.send(TASKS_QUEUE, again, delay_s=delay_s)
 
-    # lights out
+    # after the end of a task: its lane, a stop of its stage, lights out
+
+    def after_end(self, message: Message, ref: TaskRef, status: Status) -> None:
+        """Do all that follows the end of a message's task, before the message is deleted."""
+        self._send_lane(message)
+        if status is Status.FAILED and message.stop_at == 1:
+            self._stop_over(message, ref.index)
+        self.lights_out(message, ref)
+
+    def pass_lane(self, message: Message, ref: TaskRef, reason: str) -> None:
+        """Pass a lane on over a task that something else has ended; a stage that is stopped needs no lanes any more."""
+        if message.lanes:
+            chain = self.find_current(message)
+            stage = chain.find_stage(ref.stage) if chain is not None else None
+            if stage is not None and stage.state is StageState.SEALED and not stage.stop:
+                self._send_lane(message)
+        self.drop(message, reason)
+
+    def _send_lane(self, message: Message) -> None:
+        """Send a lane's next task: a laned stage has `lanes` messages about, one in each."""
+        following = message.first + message.lanes
+        if message.lanes and following < message.task_count:
+            head = replace(message, first=following, attempt=1, etag="", params_json=None, not_before=None)
+            self.outbox.send(TASKS_QUEUE, head)
+
+    def _stop_over(self, message: Message, index: int) -> None:
+        """Ask for a stop of the stage over a failed task, unless it is being stopped already."""
+        chain = self.find_current(message)
+        stage = chain.find_stage(message.stage) if chain is not None else None
+        if chain is None or stage is None or stage.state is not StageState.SEALED or stage.stop:
+            return
+        stop = stage_message(Kind.STOP, message.epoch, stage)
+        self.outbox.send(JOBS_QUEUE, replace(stop, first=index, size=1))
 
     def lights_out(self, message: Message, ref: TaskRef) -> None:
         """After a task has ended: is its shard done, its group, the stage? Whoever finds the root complete closes it.
@@ -492,9 +529,12 @@ class Service:
             self.repository.mark(ref, message.round, level, member, summary)
             group = member // GROUP
             marked = self.repository.marked(ref, message.round, level, group)
-            if len(marked) < min(GROUP, members - group * GROUP):
-                return None
             summary = merge(marked)
+            if len(marked) < min(GROUP, members - group * GROUP):
+                first = first_error(summary)
+                if first is not None and summary.failed >= message.stop_at > 1:
+                    self._stop_over(message, first.index)
+                return None
             member, members, level = group, -(-members // GROUP), level + 1
         return self.close_stage(message.epoch, ref, message.round, summary, last_task=ref.task_id)
 
@@ -681,7 +721,7 @@ def _stage_failure(stage: StageRecord, summary: Summary) -> Failure | None:
     if stage.stop:
         return stage.error or Failure(type="Stopped", message=f"stage {stage.number} {stage.name!r} was stopped")
     first = first_error(summary)
-    if first is None:
+    if first is None or stage.policy.allows(summary.failed):
         return None
     example = f"{first.failure.type}: {first.failure.message} (task {task_id(stage.job_id, stage.number, first.index)})"
     return Failure(

@@ -35,8 +35,15 @@ class Settling:
     def stop(self, incoming: Incoming) -> None:
         """Stop the stage that a stop message names."""
         message = incoming.message
-        reason = message.reason or "the stage was stopped"
-        self.stop_stage(message, message.stage, Failure(type="Stopped", message=reason))
+        self.stop_stage(message, message.stage, self._reason_of(message))
+
+    def _reason_of(self, message: Message) -> Failure:
+        """Return why a stage is stopped: what the message says, or the failure of the task that it names."""
+        task = self._repository.find_task(ref_of(message)) if message.size == 1 else None
+        if task is None or task.error is None:
+            return Failure(type="Stopped", message=message.reason or "the stage was stopped")
+        text = f"the stage was stopped over task {task.ref.task_id}: {task.error.type}: {task.error.message}"
+        return Failure(type="StageFailed", message=text, traceback=task.error.traceback)
 
     def stop_stage(self, message: Message, number: int, error: Failure) -> None:
         """Fail a job at its current stage: at once while nothing is sealed, else by flagging and settling the stage."""
@@ -114,7 +121,9 @@ class Settling:
                 return service.drop(message, "the task is gone")
             mine = task.owner is not None and task.owner.key == message.key
             if task.status.ended:
-                return service.lights_out(message, ref) if mine else service.drop(message, "the task has ended")
+                if mine:
+                    return service.after_end(message, ref, task.status)
+                return service.pass_lane(message, ref, "the task has ended")
             if task.status is Status.PROCESSING and not mine:
                 return service.drop(message, "another message has claimed the task")
             if task.status is Status.QUEUED:
@@ -159,7 +168,8 @@ class Settling:
         if message.kind in (Kind.PLAN, Kind.DISPATCH) and sealed and stage is not None:
             if not stage.task_count:
                 return service.close_empty(message.epoch, stage)
-            first, size = (message.first, message.size) if message.size else (0, stage.task_count)
+            whole = (0, stage.policy.first_to_send(stage.task_count))
+            first, size = (message.first, message.size) if message.size else whole
             unsent = (task for task in self._repository.queued_tasks(stage, first, size) if task.attempt == 1)
             if next(unsent, None) is None:
                 return service.drop(message, "all it had to send has been sent")
