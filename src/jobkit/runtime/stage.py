@@ -69,12 +69,12 @@ class Stage(Generic[J, T, R]):
 
     def refuses_params(self, params_type: Any) -> str:
         """Return why the task can't take a controller's parameters, by their types; empty when it can."""
-        wanted = self._context_arguments()[0]
-        if not (isinstance(wanted, type) and isinstance(params_type, type)) or issubclass(params_type, wanted):
+        wanted, given = (get_origin(found) or found for found in (self._context_arguments()[0], params_type))
+        if Any in (wanted, given) or not (isinstance(wanted, type) and isinstance(given, type)):
             return ""
-        return (
-            f"its task takes the parameters {wanted.__name__}, and those of this controller are {params_type.__name__}"
-        )
+        if issubclass(given, wanted):
+            return ""
+        return f"its task takes the parameters {wanted.__name__}, and those of this controller are {given.__name__}"
 
     def _signature_problems(self) -> list[str]:
         found: list[str] = []
