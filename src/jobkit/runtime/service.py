@@ -25,7 +25,7 @@ from .execution import Outcome, describe_exception, run_hook, run_task
 from .jobs import Jobs, LoadedJob
 from .messages import JOBS_QUEUE, TASKS_QUEUE, Incoming, Kind, Message
 from .model import Chain, Failure, JobRecord, StageRecord, StageState, Status, Summary, TaskRecord, TaskRef, task_id
-from .outbox import PAGE, Each, Outbox, job_message, one_after_another, stage_message, task_message
+from .outbox import PAGE, Each, Outbox, batches, job_message, one_after_another, stage_message, task_message
 from .payload import MAX_RESULT_BYTES, Codec, check_size
 from .registry import Registry
 from .repository import Repository
@@ -51,8 +51,8 @@ class Submitted:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Claim:
-    """A claimed task and the ETag of its row, which progress reports move on."""
+class Claim:
+    """A claimed task's ETag, which progress reports move on."""
 
     etag: str
     reported_at: datetime | None = None
@@ -94,8 +94,8 @@ class Service:
         self.outbox = Outbox(store.queues, clock=clock, rng=rng, each=each)
         self._registry = registry
         self._rng = rng
-        self._worker = worker
-        self._together = together
+        self.worker = worker
+        self.together = together
         self._switches: dict[tuple[object, ...], _Switch] = {}
         self._switch_lock = threading.Lock()
 
@@ -282,11 +282,13 @@ class Service:
         if size > PAGE:
             return self.outbox.split(stage_message(Kind.DISPATCH, job.epoch, stage), first, size)
 
-        def send_task(task: TaskRecord) -> None:
-            self.outbox.send(TASKS_QUEUE, task_message(job.epoch, stage, task))
+        def send_batch(batch: tuple[TaskRecord, int]) -> None:
+            self.outbox.send(TASKS_QUEUE, task_message(job.epoch, stage, *batch))
 
-        first_attempts = (task for task in self.repository.queued_tasks(stage, first, size) if task.attempt == 1)
-        return self.outbox.each(first_attempts, send_task)
+        whole = stage.policy.batch == 1  # what a batch's rows hold is read at its claim
+        queued = self.repository.queued_tasks(stage, first, size, params=whole)
+        first_attempts = (task for task in queued if task.attempt == 1)
+        return self.outbox.each(batches(first_attempts, stage.policy.batch), send_batch)
 
     def dispatch_range(self, incoming: Incoming) -> None:
         """Do what a dispatch message says; the rows say what of it is still to be sent."""
@@ -314,7 +316,7 @@ class Service:
             except (EntityChanged, EntityNotFound):
                 etag = ""
             if etag:
-                return self._run(incoming, loaded, ref, message.params_json, _Claim(etag=etag))
+                return self._run(incoming, loaded, ref, message.params_json, Claim(etag=etag))
         return self._decide(incoming, loaded, ref)
 
     def _decide(self, incoming: Incoming, loaded: LoadedJob, ref: TaskRef) -> None:
@@ -334,7 +336,7 @@ class Service:
                 if refusal:
                     return self.drop(message, refusal)
                 if task.owner == incoming.owner:  # a doubtful claim that had succeeded
-                    return self._run(incoming, loaded, ref, task.params_json, _Claim(etag=task.etag))
+                    return self._run(incoming, loaded, ref, task.params_json, Claim(etag=task.etag))
                 self.observe(self.event(Action.TAKEN_OVER, ref, attempt=task.attempt))
             elif task.round != message.round or task.attempt != message.attempt:
                 if mine and task.round == message.round and task.attempt == message.attempt + 1:
@@ -346,7 +348,7 @@ class Service:
                 etag = self._claim(ref, task.etag, incoming)
             except EntityChanged:
                 continue
-            return self._run(incoming, loaded, ref, task.params_json, _Claim(etag=etag))
+            return self._run(incoming, loaded, ref, task.params_json, Claim(etag=etag))
 
     def _fail_stopped(self, incoming: Incoming, task: TaskRecord) -> bool:
         """Fail a task that is not to be tried again because its stage was stopped; False when it goes on."""
@@ -360,12 +362,19 @@ class Service:
         return True
 
     def _claim(self, ref: TaskRef, etag: str, incoming: Incoming) -> str:
-        new = self.repository.claim(ref, etag, incoming.owner, self._worker, self.clock.now())
+        new = self.repository.claim(ref, etag, incoming.owner, self.worker, self.clock.now())
         self.observe(self.event(Action.CLAIMED, ref, attempt=incoming.message.attempt))
         return new
 
-    def _run(self, incoming: Incoming, loaded: LoadedJob, ref: TaskRef, params_json: str | None, claim: _Claim) -> None:
-        message = incoming.message
+    def _run(self, incoming: Incoming, loaded: LoadedJob, ref: TaskRef, params_json: str | None, claim: Claim) -> None:
+        attempt = self.attempt(loaded, ref, incoming.message.attempt, params_json, claim)
+        with self.together():
+            return self._record(incoming, loaded, ref, attempt, claim)
+
+    def attempt(
+        self, loaded: LoadedJob, ref: TaskRef, number: int, params_json: str | None, claim: Claim
+    ) -> tuple[Outcome, timedelta | None]:
+        """Run a claimed task once; return what came of it and, if it is to be tried again, after which pause."""
         lock = threading.Lock()
 
         def report(done: int, total: int, text: str) -> None:
@@ -382,42 +391,33 @@ class Service:
         try:
             stage = loaded.stage(ref.stage)
         except LookupError as exc:
-            outcome = Outcome(failure=describe_exception(exc), permanent=True)
-            return self._record(incoming, loaded, ref, outcome, claim, None)
+            return Outcome(failure=describe_exception(exc), permanent=True), None
         if params_json is None and stage.fan_out_function is not None:  # too large for the message
             task = self.repository.find_task(ref)
             params_json = task.params_json if task is not None else None
-        outcome = run_task(loaded, stage, ref, attempt=message.attempt, params_json=params_json, report=report)
-        with self._together():
-            return self._record(incoming, loaded, ref, outcome, claim, stage)
+        outcome = run_task(loaded, stage, ref, attempt=number, params_json=params_json, report=report)
+        if outcome.failure is None or outcome.permanent or number >= stage.options.max_attempts:
+            return outcome, None
+        return outcome, self._backoff(stage, number) if outcome.delay is None else outcome.delay
 
     def _record(
         self,
         incoming: Incoming,
         loaded: LoadedJob,
         ref: TaskRef,
-        outcome: Outcome,
-        claim: _Claim,
-        stage: Stage[Any, Any, Any] | None,
+        attempt: tuple[Outcome, timedelta | None],
+        claim: Claim,
     ) -> None:
         """Write what an attempt came to, if the row is still this delivery's."""
         message = incoming.message
-        retry = (
-            outcome.failure is not None
-            and not outcome.permanent
-            and stage is not None
-            and message.attempt < stage.options.max_attempts
-        )
+        outcome, delay = attempt
         etag = ""
-        delay = timedelta(0)
-        if retry and stage is not None:
-            delay = outcome.delay if outcome.delay is not None else self._backoff(stage, message.attempt)
         while True:
             now = self.clock.now()
             try:
                 if outcome.failure is None:
                     self.repository.record_completed(ref, claim.etag, outcome.result_json or "null", now)
-                elif retry:
+                elif delay is not None:
                     again = (message.attempt + 1, now + delay)
                     etag = self.repository.requeue(ref, claim.etag, *again, outcome.failure, now)
                 else:
@@ -430,16 +430,20 @@ class Service:
                 if task is None or task.status is not Status.PROCESSING or task.owner != incoming.owner:
                     return self._decide(incoming, loaded, ref)
                 claim.etag = task.etag
-        text = "" if outcome.failure is None else f"{outcome.failure.type}: {outcome.failure.message}"
-        if retry and stage is not None:
-            self.observe(self.event(Action.RETRYING, ref, attempt=message.attempt, text=text))
+        self.tell_outcome(ref, message.attempt, outcome, retried=delay is not None)
+        if delay is not None:
             queued = TaskRecord(
                 ref=ref, status=Status.QUEUED, attempt=message.attempt + 1, round=message.round, etag=etag
             )
             return self.send_retry(message, queued, delay=delay)
-        action = Action.COMPLETED if outcome.failure is None else Action.FAILED
-        self.observe(self.event(action, ref, attempt=message.attempt, text=text))
         return self.after_end(message, ref, Status.COMPLETED if outcome.failure is None else Status.FAILED)
+
+    def tell_outcome(self, ref: TaskRef, attempt: int, outcome: Outcome, *, retried: bool) -> None:
+        """Tell what an attempt came to, once that is recorded."""
+        failure = outcome.failure
+        action = Action.COMPLETED if failure is None else Action.RETRYING if retried else Action.FAILED
+        text = "" if failure is None else f"{failure.type}: {failure.message}"
+        self.observe(self.event(action, ref, attempt=attempt, text=text))
 
     def _backoff(self, stage: Stage[Any, Any, Any], attempt: int) -> timedelta:
         """Double the stage's delay for each attempt, with jitter from half to one and a half."""
@@ -453,7 +457,15 @@ class Service:
             delay = task.not_before - self.clock.now()
         delay_s = max(0.0, delay.total_seconds()) if delay is not None else 0.0
         due = self.clock.now() + timedelta(seconds=delay_s) if delay_s > DELAY_S else None
-        again = replace(message, attempt=task.attempt, etag=task.etag, params_json=None, not_before=due)
+        again = replace(
+            message,
+            first=task.ref.index,
+            size=1,
+            attempt=task.attempt,
+            etag=task.etag,
+            params_json=None,
+            not_before=due,
+        )
         self.outbox.send(TASKS_QUEUE, again, delay_s=delay_s)
 
     # after the end of a task: its lane, a stop of its stage, lights out

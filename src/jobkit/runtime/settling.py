@@ -14,7 +14,7 @@ from .errors import EntityChanged, JobkitError, StoreUnavailable
 from .events import Action, Event
 from .execution import describe_exception
 from .messages import Incoming, Kind, Message
-from .model import Failure, StageRecord, StageState, Status, TaskRef
+from .model import Failure, StageRecord, StageState, Status, TaskRecord, TaskRef
 from .outbox import PAGE, stage_message
 from .rows import SHARD
 from .service import Service, ref_of, stopped_failure
@@ -109,7 +109,7 @@ class Settling:
         text = f"{message.kind.value} message from {queue}"
         self._service.tell(Action.POISONED, message, text, attempt=message.attempt)
         if message.kind is Kind.TASK:
-            return self._poisoned_task(incoming)
+            return self._poisoned_batch(incoming) if message.size > 1 else self._poisoned_task(incoming)
         return self._poisoned_job_message(message)
 
     def _poisoned_task(self, incoming: Incoming) -> None:
@@ -139,6 +139,38 @@ class Settling:
             except EntityChanged:
                 continue
             service.observe(service.event(Action.FAILED, ref, attempt=task.attempt, text=error.message))
+
+    def _poisoned_batch(self, incoming: Incoming) -> None:
+        """Send what a batch has left open as single tasks: only the one that kills its worker will fail.
+
+        Queues it for another attempt first, also what the batch has not claimed: a late holder may still claim that.
+        """
+        message, service = incoming.message, self._service
+        while True:
+            open_: list[TaskRecord] = []
+            again: list[TaskRecord] = []
+            ended: list[TaskRecord] = []
+            for task in self._repository.tasks_of_batch(ref_of(message), message.size):
+                mine = task.owner is not None and task.owner.key == message.key
+                if task.status.ended:
+                    ended += [task] * mine
+                elif task.status is Status.PROCESSING:
+                    open_ += [task] * mine
+                elif task.round == message.round and task.attempt == message.attempt:
+                    open_.append(task)
+                elif task.round == message.round and mine:
+                    again.append(task)
+            if not open_:
+                break
+            with contextlib.suppress(EntityChanged):  # read again
+                self._repository.release(open_, incoming.owner, service.clock.now())
+        for task in again:
+            text = "alone: its batch was delivered too often"
+            service.observe(service.event(Action.RETRYING, task.ref, attempt=message.attempt, text=text))
+            service.send_retry(message, task, delay=None)
+        failed = [task for task in ended if task.status is Status.FAILED]
+        for task in failed[:1] or ended[:1]:
+            service.after_end(message, task.ref, task.status)
 
     def _poisoned_job_message(self, message: Message) -> None:
         """Fail the job that a poisoned message was to move on, unless something else has moved it on."""
