@@ -32,6 +32,10 @@ CASES: dict[str, Case] = {
     "a lane, poisoned": Case(commands=(), sealed=3, lanes=1, shard=3, max_deliveries=1, crashes=1),
     "a lane, repaired": Case(commands=REPAIR, sealed=2, lanes=1, shard=2, crashes=1),
     "a lane, retried": Case(commands=RETRY, sealed=3, lanes=1, shard=3, outcomes=OK_OR_FAIL, expiries=1),
+    "a lane, stopped": Case(
+        commands=(), sealed=3, lanes=1, shard=2, outcomes=OK_OR_FAIL, stop_on_failure=True, crashes=1
+    ),
+    "a lane, cancelled": Case(commands=CANCEL, sealed=3, lanes=1, shard=3, crashes=1),
     "a cancel": Case(commands=CANCEL, sealed=2, crashes=1, duplicates=1),
     "a cancel that dies": Case(commands=CANCEL, sealed=2, crashes=1, commands_crash=True),
     "a cancel while planning": Case(commands=("submit", "cancel command"), crashes=1, expiries=1),

@@ -472,9 +472,10 @@ class Service:
 
     def after_end(self, message: Message, ref: TaskRef, status: Status) -> None:
         """Do all that follows the end of a message's task, before the message is deleted."""
-        self._send_lane(message)
         if status is Status.FAILED and message.stop_at == 1:
-            self._stop_over(message, ref.index)
+            self._stop_over(message, ref.index)  # and what is stopped needs no lanes any more
+        else:
+            self._send_lane(message)
         self.lights_out(message, ref)
 
     def pass_lane(self, message: Message, ref: TaskRef, reason: str) -> None:
