@@ -37,6 +37,13 @@ class Job:
     #: Whether tasks are settled: which ones depends on the order in which things happen, that they are does not.
     is_settled: bool = False
 
+    def comparable(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Return of an outcome what must be the same in every run."""
+        if not self.is_settled:
+            return found
+        error = found["error"].type if found["error"] else None
+        return {"status": found["status"], "error": error, "stages": [stage[:3] for stage in found["stages"]]}
+
 
 class Subject:
     """A job to be run again and again: its controller is made once."""
@@ -145,10 +152,7 @@ class Trial:
 
     def outcome(self) -> dict[str, Any]:
         """Return what the job came to; of a further run the id depends on how many clients died over the submit."""
-        found = outcome(self.faulty.real, self.job_id)
-        if self.job.is_settled:
-            error = found["error"].type if found["error"] else None
-            return {"status": found["status"], "error": error, "stages": found["stages"][0][:3]}
+        found = self.job.comparable(outcome(self.faulty.real, self.job_id))
         text = json.dumps(found, default=asdict).replace(self.job_id[:16], "JOB")
         return json.loads(text)  # type: ignore[no-any-return]
 

@@ -155,7 +155,7 @@ class Schedule:
         if self._failure is not None:
             raise self._failure
         check_invariants(self.faulty.real, self.job_id, self.faulty.history)
-        found = outcome(self.faulty.real, self.job_id)
+        found = self._subject.job.comparable(outcome(self.faulty.real, self.job_id))
         heard = set(self._subject.hooks)
         assert heard == {found["status"]}, f"the job is {found['status']}, the hook heard {heard}"
         return found

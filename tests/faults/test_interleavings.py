@@ -33,10 +33,19 @@ KINDS: dict[str, tuple[Job, dict[str, Any]]] = {
         Job(make=JOBS["a failing task"].make, params={"n": 4}),
         {"workers": 3, "crashes": 1, "expiries": 1},
     ),
+    "one lane of 3": (JOBS["a lane"], {"workers": 4, "crashes": 2, "expiries": 1}),
+    "two lanes of 5": (JOBS["two lanes with failures"], {"workers": 4, "crashes": 1, "expiries": 1}),
+    "a stop": (JOBS["a stop"], {"workers": 3, "crashes": 1, "expiries": 1}),
+    "a lane that is stopped": (JOBS["a lane that is stopped"], {"workers": 3, "crashes": 1, "expiries": 1}),
+    "batches": (JOBS["batches"], {"workers": 3, "crashes": 1, "expiries": 1}),
     "101 tasks in two shards": (JOBS["101 tasks"], {"workers": 3, "crashes": 1, "expiries": 1}),
 }
-#: One of 101 tasks takes as long as twenty of the others.
-SHARES = {"101 tasks in two shards": 20}
+#: One of 101 tasks takes as long as twenty of the others; the options of a stage share the time of one.
+SHARES = {
+    "101 tasks in two shards": 20,
+    **dict.fromkeys(("one lane of 3", "two lanes of 5", "a stop", "batches"), 4),
+    "a lane that is stopped": 10,  # one lane leaves few orders
+}
 
 
 def trial(subject: Subject, seed: int, how: dict[str, Any]) -> tuple[dict[str, Any], int]:
