@@ -183,3 +183,57 @@ def test_a_constructor_that_raises_fails_the_job_wherever_it_is(drive: Drive, de
     assert "KeyError" in f"{job['error']['type']} {job['error']['message']}"
     assert "API_KEY" in job["error"]["message"]
     check_invariants(driver.store, job_id)
+
+
+def test_a_stage_with_another_name_fails_the_job_and_says_both(drive: Drive) -> None:
+    class Renamed(BaseController[Count]):
+        job_type = "two_stages"
+        square = two_stages().stages[0]
+
+        @stage("Subtract")
+        def subtract(self, task: TaskContext[Count, None]) -> int:
+            return 1
+
+    driver = drive(two_stages())
+    job_id = driver.submit("two_stages", {"n": 1})
+    driver.run(deliveries=2)
+    driver.replace(Renamed)
+
+    driver.run()
+
+    job = driver.job(job_id)
+    assert (job["status"], job["error"]["message"]) == (
+        "failed",
+        (
+            "planning stage 2 'Add' failed: stage 2 of two_stages is 'Subtract' now, and was 'Add' when the job was "
+            "submitted: its code has changed under the job"
+        ),
+    )
+    check_invariants(driver.store, job_id)
+
+
+def test_another_fan_out_under_its_tasks_fails_those_whose_items_do_not_fit(drive: Drive) -> None:
+    driver = drive(one_stage(lambda task: task.params))
+    job_id = driver.submit("one_stage", {"n": 2})
+    driver.run(deliveries=2)
+
+    class OtherItems(BaseController[Count]):
+        job_type = "one_stage"
+
+        @stage("Only")
+        def only(self, task: TaskContext[Count, list[str]]) -> int:
+            return len(task.params)
+
+        @only.fan_out
+        def items(self, job: Any) -> Any:
+            yield ["a"]
+
+    driver.replace(OtherItems)
+
+    driver.run()
+
+    assert [(t["status"], t["error"] and t["error"]["message"].splitlines()[0]) for t in driver.tasks(job_id)] == [
+        ("completed", None),
+        ("failed", "1 validation error for list[str]"),
+    ]
+    check_invariants(driver.store, job_id)

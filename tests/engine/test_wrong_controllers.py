@@ -10,6 +10,7 @@ import pytest
 
 from jobkit.runtime import BaseController, JobContext, TaskContext, stage
 from jobkit.runtime.controllers import HelloWorlds
+from jobkit.runtime.definition import number_of
 from jobkit.runtime.errors import DuplicateJobType, InvalidController
 from jobkit.runtime.registry import Registry
 
@@ -92,6 +93,13 @@ def test_ninety_nine_stages_are_the_most() -> None:
 def test_a_stage_of_another_class_that_takes_other_parameters() -> None:
     assert refusal(stages=(HelloWorlds.hello,)) == (
         "Wrong, stage 'Hello Worlds': its task takes the parameters HelloParams, and those of this controller are dict"
+    )
+
+
+@pytest.mark.parametrize("name", ["aggregate", "on_complete", "stages", "version", "job_type", "params_type"])
+def test_a_stage_with_a_name_of_the_controllers_own(name: str) -> None:
+    assert refusal(**{name: stage("Other")(one)}) == (
+        f"Wrong: a stage can't be called {name!r}, which is a name of the controller's own"
     )
 
 
@@ -294,7 +302,7 @@ def test_stages_says_the_order_and_may_take_them_from_a_mixin() -> None:
 
         stages = (Checks.check, work)
 
-    assert [(s.name, Child.number_of(s)) for s in Child.stages] == [("Check", 1), ("Work", 2)]
+    assert [(s.name, number_of(Child, s)) for s in Child.stages] == [("Check", 1), ("Work", 2)]
 
 
 def test_an_overridden_stage_takes_its_place_at_the_end() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from jobkit.runtime.controller import BaseController
+from jobkit.runtime.definition import params_adapter
 
 from .options import param_options
 from .output import print_json, show
@@ -54,7 +55,7 @@ def _document(controller: type[BaseController[Any]]) -> dict[str, Any]:
             {"number": number, "name": stage.name, "slug": stage.slug, "max_attempts": stage.options.max_attempts}
             for number, stage in enumerate(controller.stages, 1)
         ],
-        "params": controller.params_adapter().json_schema(),
+        "params": params_adapter(controller).json_schema(),
     }
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from .context import JobContext
-from .errors import InvalidController, InvalidParams, InvalidSelection, did_you_mean
-from .identity import NotInId
-from .payload import describe_validation
+from .errors import InvalidController
 from .stage import Stage
 
 J = TypeVar("J")
@@ -21,6 +18,7 @@ SUMMARY_TASKS = 1_000
 SUMMARY_FIRST = 100
 SUMMARY_BYTES = 4 * 1024 * 1024
 
+_OWN_NAMES = ("aggregate", "job_type", "on_complete", "params_type", "stages", "version")
 _JOB_TYPE = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -43,11 +41,14 @@ class BaseController(Generic[J]):
     version: ClassVar[int] = 1
     stages: ClassVar[tuple[Stage[Any, Any, Any], ...]] = ()
     params_type: ClassVar[Any] = dict[str, Any]
-    _params_adapter: ClassVar[TypeAdapter[Any] | None] = None
 
     def __init_subclass__(cls, *, abstract: bool = False) -> None:
         """Check the class. Raises InvalidController."""
         super().__init_subclass__()
+        for name in _OWN_NAMES:
+            if isinstance(cls.__dict__.get(name), Stage):
+                reason = f"a stage can't be called {name!r}, which is a name of the controller's own"
+                raise InvalidController(controller=cls.__qualname__, reason=reason)
         for base in getattr(cls, "__orig_bases__", ()):
             origin, arguments = get_origin(base), get_args(base)
             if (
@@ -58,7 +59,8 @@ class BaseController(Generic[J]):
                 cls.params_type = arguments[0]
         if "stages" not in cls.__dict__:
             own: list[Stage[Any, Any, Any]] = [value for value in cls.__dict__.values() if isinstance(value, Stage)]
-            cls.stages = (*(s for s in cls.stages if getattr(cls, s.attribute, None) is s), *own)
+            inherited = (s for s in cls.stages if s.owner not in cls.__mro__ or getattr(cls, s.attribute, None) is s)
+            cls.stages = (*inherited, *own)
         if not abstract:
             _check(cls)
 
@@ -72,56 +74,6 @@ class BaseController(Generic[J]):
 
     def on_complete(self, job: JobContext[J], *, status: str) -> None:
         """Do something once the job has ended (`completed` or `failed`). Called at least once; does nothing by default."""
-
-    @classmethod
-    def validate(cls, given: Any) -> J:
-        """Read parameters and fill in defaults. Raises InvalidParams with a line for each wrong field."""
-        try:
-            valid: J = cls.params_adapter().validate_python(given)
-        except ValidationError as exc:
-            raise InvalidParams(job_type=cls.job_type, problems=describe_validation(exc)) from exc
-        return valid
-
-    @classmethod
-    def params_adapter(cls) -> TypeAdapter[Any]:
-        """Return the adapter of the parameters' type, made once for each class."""
-        adapter: TypeAdapter[Any] | None = cls.__dict__.get("_params_adapter")
-        if adapter is None:
-            cls._params_adapter = adapter = TypeAdapter(cls.params_type)
-        return adapter
-
-    @classmethod
-    def fields_not_in_id(cls) -> set[str]:
-        """Return the names of the parameters that are marked `NotInId`."""
-        model = cls.params_type
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            return set()
-        return {name for name, info in model.model_fields.items() if NotInId in info.metadata}
-
-    @classmethod
-    def number_of(cls, stage: Stage[Any, Any, Any]) -> int:
-        """Return a stage's number, from 1. Raises ValueError when it is none of this controller."""
-        for number, own in enumerate(cls.stages, 1):
-            if own is stage:
-                return number
-        raise ValueError(f"{stage.name!r} is no stage of {cls.__name__}")
-
-    @classmethod
-    def select_stages(cls, chosen: Sequence[str]) -> tuple[int, ...]:
-        """Find stages by number, name or slug. Raises InvalidSelection unless they exist and follow one another."""
-        numbers: list[int] = []
-        for text in chosen:
-            found = [n for n, s in enumerate(cls.stages, 1) if text in (str(n), s.name, s.slug, s.attribute)]
-            if not found:
-                names = [s.name for s in cls.stages]
-                listed = ", ".join(f"{n} {name!r}" for n, name in enumerate(names, 1))
-                hint = did_you_mean(text, [*names, *(s.slug for s in cls.stages)])
-                raise InvalidSelection(job_type=cls.job_type, reason=f"there is no {text!r}.{hint} There are {listed}.")
-            numbers.append(found[0])
-        numbers = sorted(set(numbers))
-        if numbers != list(range(numbers[0], numbers[-1] + 1)):
-            raise InvalidSelection(job_type=cls.job_type, reason=f"{numbers} do not follow one another")
-        return tuple(numbers)
 
 
 def consolidate(job: JobContext[Any]) -> dict[str, Any]:

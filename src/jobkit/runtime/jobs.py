@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from .context import JobContext, StageResults, TaskFailure, TaskResult
 from .controller import BaseController
+from .definition import number_of, validate_params
 from .model import Failure, JobRecord, StageRecord, StageState
 from .registry import Registry
 from .repository import Repository
@@ -87,7 +88,7 @@ class Jobs:
     def load(self, record: JobRecord, names: dict[int, str] | None = None) -> LoadedJob:
         """Make a job's controller and context. Raises UnknownJobType, InvalidParams."""
         controller = self._registry.get(record.job_type)
-        params = controller.validate(json.loads(record.params_json))
+        params = validate_params(controller, json.loads(record.params_json))
         reader = EarlierResults(self._repository, record, controller)
         context: JobContext[Any] = JobContext(
             job_id=record.job_id, job_type=record.job_type, params=params, reader=reader
@@ -107,7 +108,7 @@ class EarlierResults:
 
     def results(self, stage: Stage[Any, Any, Any]) -> Iterator[TaskResult[Any]]:
         """Yield what the stage's completed tasks returned. Raises ValueError for a stage that is no earlier one."""
-        number = self._controller.number_of(stage)
+        number = number_of(self._controller, stage)
         if number not in self._job.stage_numbers and (self._job.source or "").startswith(LIST_SOURCE):
             yield from self._listed(stage, number)
             return
@@ -122,7 +123,7 @@ class EarlierResults:
 
     def failures(self, stage: Stage[Any, Any, Any]) -> Iterator[TaskFailure]:
         """Yield how the stage's failed tasks failed."""
-        number = self._controller.number_of(stage)
+        number = number_of(self._controller, stage)
         for task in self._repository.failed_tasks(self._closed_stage(stage, number)):
             error = task.error or Failure(type="Unknown", message="no error was stored")
             yield TaskFailure(task_id=task.ref.task_id, index=task.ref.index, error=error)

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 from pydantic_core import PydanticSerializationError
 
 from .controller import BaseController
+from .definition import fields_not_in_id, params_adapter, select_stages, validate_params
 from .errors import InvalidSource, NotHashable, NotJson
 from .identity import canonical_identity, digest, hash_identity
 from .model import Chain, JobRecord, StageState, Status
@@ -86,10 +87,10 @@ def prepare(
     valid = _params_as_json(controller, params)
     params_json = check_size(_ANY.encode(valid, what="the parameters"), what="the parameters")
     hashed = valid
-    if isinstance(valid, dict) and (left_out := controller.fields_not_in_id()):
+    if isinstance(valid, dict) and (left_out := fields_not_in_id(controller)):
         fields = cast("dict[str, Any]", valid)
         hashed = {name: value for name, value in fields.items() if name not in left_out}
-    numbers = controller.select_stages(chosen) if chosen else tuple(range(1, len(controller.stages) + 1))
+    numbers = select_stages(controller, chosen) if chosen else tuple(range(1, len(controller.stages) + 1))
     source: str | None = None
     listed: str | None = None
     if source_job is not None or source_list is not None:
@@ -119,8 +120,8 @@ def prepare(
 
 def _params_as_json(controller: type[BaseController[Any]], params: Any) -> Any:
     """Return valid parameters, defaults filled in, as JSON data. Raises InvalidParams, NotHashable."""
-    valid = controller.validate(params)
-    adapter = controller.params_adapter()
+    valid = validate_params(controller, params)
+    adapter = params_adapter(controller)
     try:
         as_json = adapter.dump_python(valid, mode="json", round_trip=True)
         canonical = _canonical(adapter.dump_python(valid, round_trip=True), as_json)
