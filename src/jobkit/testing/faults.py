@@ -77,9 +77,9 @@ def crash(
     return Fault(stage=stage, index=index, attempt=attempt, delivery=delivery, moment=moment)
 
 
-def _check_error(error: object) -> None:
+def _check_error(error: Any) -> None:
     if not (isinstance(error, BaseException) or (isinstance(error, type) and issubclass(error, BaseException))):
-        raise InvalidSetting(setting="error", value=repr(error), reason="must be an exception, or a class of them")
+        raise InvalidSetting(setting="error", value=f"{error!r}", reason="must be an exception, or a class of them")
 
 
 def _check_number(name: str, value: object, *, least: int) -> None:

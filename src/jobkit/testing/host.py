@@ -114,8 +114,8 @@ class Host:
             for queue, delivery in held:
                 self._deliveries += 1
                 if self._deliveries > self._max_steps:
-                    last = f"; the last error was {type(self.errors[-1]).__name__}: {self.errors[-1]}"
-                    reason = f"{self._max_steps:,} messages were delivered{last if self.errors else ''}"
+                    last = f"; the last error was {self.errors[-1]!r}" if self.errors else ""
+                    reason = f"{self._max_steps:,} messages were delivered (max_steps){last}"
                     raise NeverEnds(job_type=job_type, reason=reason)
                 try:
                     self._process(queue, delivery)
@@ -129,8 +129,9 @@ class Host:
                     break  # what else it held comes again too
 
     def _receive(self) -> list[tuple[str, Delivery]]:
+        limit = BATCH if self._workers == 1 else 1  # a message that kills workers takes others with it only once
         for queue in QUEUES:
-            found = self._store.queues.receive(queue, limit=BATCH, visibility_s=LEASE_S)
+            found = self._store.queues.receive(queue, limit=limit, visibility_s=LEASE_S)
             if found:
                 return [(queue, delivery) for delivery in found]
         return []

@@ -131,7 +131,8 @@ def _outcome(controller: type[BaseController[J]], host: Host, store: JobStore, j
 
 def _check_controller(controller: type[Any]) -> None:
     found: Any = controller  # users need not type
-    if not (isinstance(found, type) and issubclass(found, BaseController) and "job_type" in dir(found)):
+    is_one = isinstance(found, type) and issubclass(found, BaseController)
+    if not is_one or getattr(controller, "job_type", None) is None:
         raise WrongUsage(f"{controller!r} is no controller: give a subclass of BaseController that has a job_type")
 
 
