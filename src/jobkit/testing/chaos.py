@@ -1,0 +1,299 @@
+"""Faults in a real run: workers that die or lose their leases over a task, messages that come twice, a store that fails.
+
+All of it happens through the ports, to the messages of one job, and only at the first deliveries of a message: so a
+job ends as it would have without, if its tasks may run twice.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from jobkit.runtime.errors import EntityChanged, EntityNotFound, MessageRefused, StoreUnavailable
+from jobkit.runtime.execution import describe_exception
+from jobkit.runtime.messages import POISON_SUFFIX, TASKS_QUEUE, Kind, Message, decode_message
+from jobkit.runtime.registry import Registry
+from jobkit.runtime.repository import Repository
+from jobkit.runtime.service import Service, ref_of
+from jobkit.runtime.storage.ports import Delivery, Store
+
+from .chaos_log import Came, ChaosLog
+from .ports import Call, around_calls
+from .shares import Disturbance, Shares
+from .watched import Run, WatchedJobs
+
+T = TypeVar("T")
+
+DISTURBED_DELIVERIES: Final = 2  # of one message: three more are left before it is poison
+WAIT_FOR_OTHER_S: Final = 30.0  # how long one that has lost its lease lets another one begin
+WAITING: Final = 64  # so many may wait for that at a time
+LOOK_S: Final = 0.05
+RELEASE_TRIES: Final = 50
+RELEASE_PAUSE_S: Final = 0.01
+
+Handler = Callable[[str, Delivery], None]
+
+
+class InjectedError(StoreUnavailable):
+    """Raised where chaos lets a call fail."""
+
+    def __init__(self, *, done: bool) -> None:
+        """Tell whether the call was done all the same."""
+        super().__init__(store="chaos", reason=f"injected, the call was {'done' if done else 'not done'}")
+
+
+class _Died(BaseException):
+    """Ends the handling of a message as the death of its process would: nothing more reaches the ports."""
+
+
+@dataclass(slots=True)
+class _Handling:
+    """A delivery that a thread works on."""
+
+    queue: str
+    delivery: Delivery
+    message: Message
+    kill: bool
+    late: bool
+    calls: int = 0
+    dead: bool = False
+    disturbed: bool = False
+    came: list[Came] = field(default_factory=list[Came])
+    raised: BaseException | None = None
+    #: Set when the code is about to run, or will not.
+    decided: threading.Event = field(default_factory=threading.Event)
+    claimed: bool = False
+    #: Set when its message is visible to others again.
+    released: threading.Event = field(default_factory=threading.Event)
+
+
+class Chaos:
+    """Disturbs one job in one process. `store` has the ports to work on."""
+
+    def __init__(self, shares: Shares, *, job_id: str, store: Store, log: ChaosLog, flush: Callable[[], None]) -> None:
+        """Disturb what is done for this job on this store; `flush` commits what a thread has left open."""
+        self.store = around_calls(store, self._around_call)
+        self._shares = shares
+        self._job_id = job_id
+        self._queues = store.queues
+        self._repository = Repository(store.tables)
+        self._log = log
+        self._flush = flush
+        self._thread = threading.local()
+        self._lock = threading.Lock()
+        self._receipts: dict[str, Delivery] = {}
+        self._waiting = threading.Semaphore(WAITING)
+        self._late: set[threading.Thread] = set()
+        self._closing = threading.Event()
+
+    def watch(self, service: Service, registry: Registry) -> None:
+        """Let the service's tasks run under observation."""
+        service.jobs = WatchedJobs(service.repository, registry, self._around_code)
+
+    def handler(self, handle: Handler) -> Handler:
+        """Return a handler that disturbs what `handle` does."""
+
+        def disturbed(queue: str, delivery: Delivery) -> None:
+            message = self._own(queue, delivery)
+            if message is None:
+                return handle(queue, delivery)
+            handling = self._begin(queue, delivery, message)
+            if handling.late and self._waiting.acquire(blocking=False):
+                return self._handle_apart(handle, handling)
+            return self._handle(handle, handling)
+
+        return disturbed
+
+    def finish(self, grace_s: float) -> int:
+        """Wait for those that have lost their leases; return how many still run after `grace_s`."""
+        deadline = time.monotonic() + grace_s
+        for thread in self._running():
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._closing.set()
+        return len(self._running())
+
+    def _running(self) -> list[threading.Thread]:
+        with self._lock:
+            return list(self._late)
+
+    # A message
+
+    def _own(self, queue: str, delivery: Delivery) -> Message | None:
+        """Return the job's message that may be disturbed; None for any other."""
+        if queue.endswith(POISON_SUFFIX):
+            return None
+        try:
+            message = decode_message(delivery.body)
+        except MessageRefused:
+            return None
+        return message if message.job_id == self._job_id else None
+
+    def _begin(self, queue: str, delivery: Delivery, message: Message) -> _Handling:
+        facts = (message.stage, message.first, message.attempt, delivery.dequeue_count)
+        may = message.kind is Kind.TASK and delivery.dequeue_count <= DISTURBED_DELIVERIES
+        kill = may and self._shares.choose(Disturbance.KILL, *facts)
+        late = may and not kill and self._shares.choose(Disturbance.LATE, *facts)
+        if kill or late:
+            with self._lock:
+                self._receipts[delivery.id] = delivery
+        return _Handling(queue=queue, delivery=delivery, message=message, kill=kill, late=late)
+
+    def _handle(self, handle: Handler, handling: _Handling) -> None:
+        self._thread.handling = handling
+        try:
+            handle(handling.queue, handling.delivery)
+        except _Died:
+            if handling.kill:
+                self._release(handling)
+        finally:
+            self._thread.handling = None
+            self._forget_receipt(handling)
+            if handling.disturbed or handling.delivery.dequeue_count > 1:
+                for came in handling.came:
+                    self._log.run(handling.message.stage, handling.message.first, handling.message.attempt, came)
+
+    def _handle_apart(self, handle: Handler, handling: _Handling) -> None:
+        """Let a thread of its own handle the message, and give its lease away once it has claimed the task."""
+
+        def work() -> None:
+            try:
+                self._handle(handle, handling)
+                self._flush()
+            except BaseException as exc:  # noqa: BLE001 - told below, or lost: its lease is another one's by then
+                handling.raised = exc
+            finally:
+                handling.decided.set()
+                self._waiting.release()
+                with self._lock:
+                    self._late.discard(thread)
+
+        thread = threading.Thread(target=work, name="jobkit-late", daemon=True)
+        with self._lock:
+            self._late.add(thread)
+        thread.start()
+        handling.decided.wait()
+        if handling.claimed:
+            return
+        thread.join()
+        if handling.raised is not None:
+            raise handling.raised
+
+    def _release(self, handling: _Handling) -> None:
+        """Make the message visible to others at once, as the local store does when a process is found dead."""
+        for tries_left in reversed(range(RELEASE_TRIES)):
+            with self._lock:
+                held = self._receipts.get(handling.delivery.id, handling.delivery)
+            try:
+                self._queues.extend(handling.queue, held, visibility_s=0)
+                return
+            except EntityNotFound:
+                return
+            except EntityChanged:  # its lease has just been renewed, or is lost already
+                if not tries_left:
+                    return
+            time.sleep(RELEASE_PAUSE_S)
+
+    def _forget_receipt(self, handling: _Handling) -> None:
+        if handling.kill or handling.late:
+            with self._lock:
+                self._receipts.pop(handling.delivery.id, None)
+
+    # A task's code
+
+    def _around_code(self, run: Run) -> Any:
+        handling: _Handling | None = getattr(self._thread, "handling", None)
+        if handling is None or run.job_id != self._job_id:
+            return run.code()
+        if handling.late:
+            self._lose_lease(handling)
+        try:
+            value = run.code()
+            handling.came.append(Came.of(run.stage.result_codec.encode(value, what="what the task returned")))
+        except StoreUnavailable:  # the task has come to nothing
+            raise
+        except BaseException as exc:
+            failure = describe_exception(exc)
+            handling.came.append(Came.of(f"raised {failure.type}: {failure.message}"))
+            if not handling.kill:
+                raise
+            value = None
+        if handling.kill:
+            self._note(handling, Disturbance.KILL)
+            raise self._die(handling)
+        return value
+
+    def _lose_lease(self, handling: _Handling) -> None:
+        """Give the message away; go on when another one has taken the task over, or nobody does so in time."""
+        self._note(handling, Disturbance.LATE)
+        self._release(handling)
+        if threading.current_thread() not in self._running():
+            return  # too many wait already
+        handling.claimed = True
+        handling.decided.set()
+        deadline = time.monotonic() + WAIT_FOR_OTHER_S
+        ref = ref_of(handling.message)
+        while time.monotonic() < deadline:
+            task = self._repository.find_task(ref)
+            if task is None or task.owner is None or task.owner.delivery > handling.delivery.dequeue_count:
+                return
+            if task.status.ended:
+                return
+            if self._closing.wait(LOOK_S):
+                raise self._die(handling)
+
+    def _die(self, handling: _Handling) -> BaseException:
+        handling.dead = True
+        return _Died()
+
+    def _note(self, handling: _Handling, kind: Disturbance) -> None:
+        handling.disturbed = True
+        self._log.fault(kind)
+
+    # A call of a port
+
+    def _around_call(self, call: Call, do: Callable[[], T]) -> T:
+        handling: _Handling | None = getattr(self._thread, "handling", None)
+        if handling is None:
+            return self._keep_receipt(do)
+        if handling.dead:
+            raise _Died
+        if handling.delivery.dequeue_count <= DISTURBED_DELIVERIES:
+            self._maybe_fail(handling, call, do)
+        result = do()
+        if call.verb == "send" and call.place == TASKS_QUEUE:
+            self._maybe_send_again(call, do)
+        return result
+
+    def _maybe_fail(self, handling: _Handling, call: Call, do: Callable[[], object]) -> None:
+        """Raise in place of the call, or after it, where the seed says so."""
+        handling.calls += 1
+        message = handling.message
+        where = (message.kind, message.stage, message.first, message.size, message.attempt)
+        facts = (*where, handling.delivery.dequeue_count, handling.calls)
+        if not self._shares.choose(Disturbance.ERROR, *facts):
+            return
+        self._note(handling, Disturbance.ERROR)
+        done = not call.reads and self._shares.random("done", *facts) < 0.5
+        if done:
+            do()
+        raise InjectedError(done=done)
+
+    def _maybe_send_again(self, call: Call, do: Callable[[], object]) -> None:
+        message = decode_message(call.body)
+        if message.job_id == self._job_id and self._shares.choose(
+            Disturbance.DUPLICATE, message.stage, message.first, message.attempt
+        ):
+            self._log.fault(Disturbance.DUPLICATE)
+            do()
+
+    def _keep_receipt(self, do: Callable[[], T]) -> T:
+        """Do a call of the host's own, and keep the receipt that a renewed lease has got."""
+        result = do()
+        if isinstance(result, Delivery):
+            with self._lock:
+                if result.id in self._receipts:
+                    self._receipts[result.id] = result
+        return result
