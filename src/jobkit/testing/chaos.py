@@ -29,12 +29,13 @@ T = TypeVar("T")
 
 DISTURBED_DELIVERIES: Final = 2  # of one message: three more are left before it is poison
 WAIT_FOR_OTHER_S: Final = 30.0  # how long one that has lost its lease lets another one begin
-WAITING: Final = 64  # so many may wait for that at a time
-LOOK_S: Final = 0.05
+WAITING: Final = 512  # so many may wait for that at a time
+LOOK_S: Final = 0.25  # how often one that waits looks whether another process has taken the task over
 RELEASE_TRIES: Final = 50
 RELEASE_PAUSE_S: Final = 0.01
 
 Handler = Callable[[str, Delivery], None]
+_Lease = tuple[str, int]  # a message's id and the number of its delivery
 
 
 class InjectedError(StoreUnavailable):
@@ -63,11 +64,13 @@ class _Handling:
     disturbed: bool = False
     came: list[Came] = field(default_factory=list[Came])
     raised: BaseException | None = None
-    #: Set when the code is about to run, or will not.
+    #: Set when its lease is lost, or everything is done.
     decided: threading.Event = field(default_factory=threading.Event)
-    claimed: bool = False
-    #: Set when its message is visible to others again.
-    released: threading.Event = field(default_factory=threading.Event)
+    lost: bool = False
+
+    @property
+    def lease(self) -> _Lease:
+        return self.delivery.id, self.delivery.dequeue_count
 
 
 class Chaos:
@@ -84,7 +87,8 @@ class Chaos:
         self._flush = flush
         self._thread = threading.local()
         self._lock = threading.Lock()
-        self._receipts: dict[str, Delivery] = {}
+        self._held: dict[_Lease, Delivery] = {}  # with the receipts of renewed leases
+        self._taken_over: dict[_Lease, threading.Event] = {}
         self._waiting = threading.Semaphore(WAITING)
         self._late: set[threading.Thread] = set()
         self._closing = threading.Event()
@@ -136,21 +140,24 @@ class Chaos:
         may = message.kind is Kind.TASK and delivery.dequeue_count <= DISTURBED_DELIVERIES
         kill = may and self._shares.choose(Disturbance.KILL, *facts)
         late = may and not kill and self._shares.choose(Disturbance.LATE, *facts)
+        handling = _Handling(queue=queue, delivery=delivery, message=message, kill=kill, late=late)
         if kill or late:
             with self._lock:
-                self._receipts[delivery.id] = delivery
-        return _Handling(queue=queue, delivery=delivery, message=message, kill=kill, late=late)
+                self._held[handling.lease] = delivery
+        return handling
 
     def _handle(self, handle: Handler, handling: _Handling) -> None:
         self._thread.handling = handling
         try:
             handle(handling.queue, handling.delivery)
         except _Died:
-            if handling.kill:
-                self._release(handling)
+            if handling.kill and not self._release(handling):
+                raise InjectedError(done=False) from None  # or its message would be deleted
         finally:
             self._thread.handling = None
-            self._forget_receipt(handling)
+            with self._lock:
+                self._held.pop(handling.lease, None)
+                self._taken_over.pop(handling.lease, None)
             if handling.disturbed or handling.delivery.dequeue_count > 1:
                 for came in handling.came:
                     self._log.run(handling.message.stage, handling.message.first, handling.message.attempt, came)
@@ -175,31 +182,29 @@ class Chaos:
             self._late.add(thread)
         thread.start()
         handling.decided.wait()
-        if handling.claimed:
+        if handling.lost:
             return
         thread.join()
         if handling.raised is not None:
             raise handling.raised
 
-    def _release(self, handling: _Handling) -> None:
-        """Make the message visible to others at once, as the local store does when a process is found dead."""
-        for tries_left in reversed(range(RELEASE_TRIES)):
+    def _release(self, handling: _Handling) -> bool:
+        """Make the message visible to others at once, as the local store does when a process is found dead.
+
+        False when that can't be done: somebody else has it, or its lease is being renewed all the time.
+        """
+        for _ in range(RELEASE_TRIES):
             with self._lock:
-                held = self._receipts.get(handling.delivery.id, handling.delivery)
+                held = self._held[handling.lease]
             try:
                 self._queues.extend(handling.queue, held, visibility_s=0)
-                return
             except EntityNotFound:
-                return
-            except EntityChanged:  # its lease has just been renewed, or is lost already
-                if not tries_left:
-                    return
-            time.sleep(RELEASE_PAUSE_S)
-
-    def _forget_receipt(self, handling: _Handling) -> None:
-        if handling.kill or handling.late:
-            with self._lock:
-                self._receipts.pop(handling.delivery.id, None)
+                return False
+            except EntityChanged:  # perhaps its lease has just been renewed
+                time.sleep(RELEASE_PAUSE_S)
+            else:
+                return True
+        return False
 
     # A task's code
 
@@ -207,6 +212,12 @@ class Chaos:
         handling: _Handling | None = getattr(self._thread, "handling", None)
         if handling is None or run.job_id != self._job_id:
             return run.code()
+        message_id, number = handling.lease
+        with self._lock:
+            earlier = [self._taken_over.get((message_id, before)) for before in range(1, number)]
+        for waiting in earlier:
+            if waiting is not None:
+                waiting.set()
         if handling.late:
             self._lose_lease(handling)
         try:
@@ -227,21 +238,22 @@ class Chaos:
 
     def _lose_lease(self, handling: _Handling) -> None:
         """Give the message away; go on when another one has taken the task over, or nobody does so in time."""
+        taken_over = threading.Event()
+        with self._lock:
+            self._taken_over[handling.lease] = taken_over
+        if not self._release(handling):
+            return
         self._note(handling, Disturbance.LATE)
-        self._release(handling)
+        handling.lost = True
+        handling.decided.set()
         if threading.current_thread() not in self._running():
             return  # too many wait already
-        handling.claimed = True
-        handling.decided.set()
         deadline = time.monotonic() + WAIT_FOR_OTHER_S
-        ref = ref_of(handling.message)
-        while time.monotonic() < deadline:
-            task = self._repository.find_task(ref)
-            if task is None or task.owner is None or task.owner.delivery > handling.delivery.dequeue_count:
+        while not taken_over.wait(LOOK_S) and time.monotonic() < deadline:
+            task = self._repository.find_task(ref_of(handling.message))
+            if task is None or task.owner is None or task.status.ended or task.owner.delivery > handling.lease[1]:
                 return
-            if task.status.ended:
-                return
-            if self._closing.wait(LOOK_S):
+            if self._closing.is_set():
                 raise self._die(handling)
 
     def _die(self, handling: _Handling) -> BaseException:
@@ -293,7 +305,8 @@ class Chaos:
         """Do a call of the host's own, and keep the receipt that a renewed lease has got."""
         result = do()
         if isinstance(result, Delivery):
+            lease = (result.id, result.dequeue_count)
             with self._lock:
-                if result.id in self._receipts:
-                    self._receipts[result.id] = result
+                if lease in self._held:
+                    self._held[lease] = result
         return result
