@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from jobkit.local import LocalStore
 from jobkit.runtime.errors import OptionsContradict
-from jobkit.runtime.model import task_id
+from jobkit.runtime.model import JobRecord, task_id
 from jobkit.testing.chaos import Chaos, InjectedError
 from jobkit.testing.chaos_log import ChaosLog, ChaosReport, Rerun, read_log
 from jobkit.testing.shares import Disturbance, Shares, parse_shares
@@ -34,15 +34,18 @@ class RunChaos(Chaos):
         """Disturb this job; what happens is added to the log."""
         self.shares = shares
         self.job_id = job_id
+        self.too_late = False
         self._log_path = log_path
         super().__init__(shares, job_id=job_id, store=store.store, log=ChaosLog(log_path), flush=store.flush)
 
     @classmethod
-    def of_run(cls, store: LocalStore, shares: Shares, job_id: str) -> RunChaos:
+    def of_run(cls, store: LocalStore, shares: Shares, job: JobRecord) -> RunChaos:
         """Make that of the first instance, with a new log, and say what is to come."""
         say(f"chaos: {shares.text} --seed {shares.seed}")
         folder = Path(tempfile.mkdtemp(prefix="jobkit-chaos-"))
-        return cls(store, shares, job_id=job_id, log_path=folder / "log")
+        chaos = cls(store, shares, job_id=job.job_id, log_path=folder / "log")
+        chaos.too_late = job.status.ended
+        return chaos
 
     @classmethod
     def of_instance(cls, store: LocalStore, job_id: str, words: list[str]) -> RunChaos:
@@ -65,6 +68,8 @@ class RunChaos(Chaos):
         report = read_log(self._log_path, self.shares)
         shutil.rmtree(self._log_path.parent)
         _tell(report, self.shares, self.job_id)
+        if self.too_late:
+            say("  The job had ended before: --again runs it afresh.")
         return report.document(self.shares, self.job_id)
 
 

@@ -137,7 +137,7 @@ class _Run:
         if self._shares is not None:
             from .chaos import RunChaos  # only for those who use it
 
-            self._chaos = RunChaos.of_run(self._session.store, self._shares, chain.job.job_id)
+            self._chaos = RunChaos.of_run(self._session.store, self._shares, chain.job)
         self._service: Service = self._session.service(observe, chaos=self._chaos)
         if not chain.job.status.ended:
             chain = watch.poll(self._service.repository)
