@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +26,7 @@ from .fleet import Fleet
 from .jobargs import JobArguments, option, run_job_command
 from .output import INTERRUPTED, err, foreign_output_on_stderr, is_piped, print_json, say, show, write_out
 from .session import Session, open_session, stop_instance
+from .telling import EventLog, ProgressLines
 from .watch import JobWatch
 
 if TYPE_CHECKING:
@@ -38,12 +38,7 @@ POLL_S: Final = 0.5
 FRAME_S: Final = 0.1
 GRACE_S: Final = 5.0
 BROKEN_S: Final = 10.0
-REPORT_S: Final = 30.0
 TIMED_OUT: Final = 4
-MOST_TOLD: Final = 10
-TOLD: Final = frozenset(
-    {Action.FAILED, Action.RETRYING, Action.TAKEN_OVER, Action.POISONED, Action.REFUSED, Action.HOOK_FAILED}
-)
 STOPPING: Final = f"stopping: running tasks have {GRACE_S:g} s to end (Ctrl-C again leaves at once)"
 
 _EXTRA = (
@@ -125,7 +120,7 @@ class _Run:
     def _go_on(self, submitted: Submitted) -> int:
         chain = submitted.chain
         watch = JobWatch(chain.job.job_id)
-        log = _EventLog()
+        log = EventLog()
 
         def observe(event: Event, instance: int = 1) -> None:
             watch.observe(event, instance)
@@ -230,7 +225,7 @@ class _Run:
     def _display(self, watch: JobWatch) -> Generator[Callable[[], None]]:
         """Give a function that shows the progress: bars on a terminal, lines elsewhere."""
         if not sys.stderr.isatty() or err().is_dumb_terminal:
-            lines = _Lines(watch, self._clock)
+            lines = ProgressLines(watch, self._clock)
             yield lines.show
             return
         from rich.live import Live
@@ -295,47 +290,6 @@ class _Run:
 
         show(job_view(chain, whole=is_piped()))
         write_out(f"\nLook again: jobkit inspect job {chain.job.job_id[:12]}{self._arguments.store_option}\n")
-
-
-class _EventLog:
-    """Says on stderr what went wrong, with instance, job, stage and task; of each kind the first ones only."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._told: Counter[Action] = Counter()
-
-    def observe(self, event: Event, instance: int) -> None:
-        if event.action not in TOLD:
-            return
-        with self._lock:
-            self._told[event.action] += 1
-            told = self._told[event.action]
-        if told <= MOST_TOLD:
-            where = f"instance {instance} job {event.job_id[:12]}"
-            where += f" stage {event.stage}" if event.stage is not None else ""
-            where += f" task {event.index}" if event.index is not None else ""
-            say(f"{where}: {event.action.value}{f' ({event.text:.300})' if event.text else ''}")
-        elif told == MOST_TOLD + 1:
-            say(f"more tasks {event.action.value}; they are counted at the end")
-
-
-class _Lines:
-    """Progress without a terminal: a line when a stage is sealed or ends, and every half minute."""
-
-    def __init__(self, watch: JobWatch, clock: SystemClock) -> None:
-        self._watch = watch
-        self._clock = clock
-        self._told: dict[int, str] = {}
-        self._told_at = time.monotonic()
-
-    def show(self) -> None:
-        due = time.monotonic() - self._told_at >= REPORT_S
-        for stage in self._watch.stages(self._clock.now()):
-            state = "ended" if stage.status.ended else "sealed" if stage.total is not None else ""
-            if state and (self._told.get(stage.number) != state or (due and state == "sealed")):
-                self._told[stage.number] = state
-                self._told_at = time.monotonic()
-                say(stage_line(stage))
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from jobkit.runtime.errors import EntityChanged, EntityNotFound, MessageRefused, StoreUnavailable
+from jobkit.runtime.errors import MessageRefused, StoreUnavailable
 from jobkit.runtime.execution import describe_exception
 from jobkit.runtime.messages import POISON_SUFFIX, TASKS_QUEUE, Kind, Message, decode_message
 from jobkit.runtime.registry import Registry
@@ -21,6 +21,7 @@ from jobkit.runtime.service import Service, ref_of
 from jobkit.runtime.storage.ports import Delivery, Store
 
 from .chaos_log import Came, ChaosLog
+from .leases import Leases
 from .ports import Call, around_calls
 from .shares import Disturbance, Shares
 from .watched import Run, WatchedJobs
@@ -31,11 +32,8 @@ DISTURBED_DELIVERIES: Final = 2  # of one message: three more are left before it
 WAIT_FOR_OTHER_S: Final = 30.0  # how long one that has lost its lease lets another one begin
 WAITING: Final = 512  # so many may wait for that at a time
 LOOK_S: Final = 0.25  # how often one that waits looks whether another process has taken the task over
-RELEASE_TRIES: Final = 50
-RELEASE_PAUSE_S: Final = 0.01
 
 Handler = Callable[[str, Delivery], None]
-_Lease = tuple[str, int]  # a message's id and the number of its delivery
 
 
 class InjectedError(StoreUnavailable):
@@ -69,7 +67,7 @@ class _Handling:
     lost: bool = False
 
     @property
-    def lease(self) -> _Lease:
+    def key(self) -> tuple[str, int]:
         return self.delivery.id, self.delivery.dequeue_count
 
 
@@ -81,14 +79,13 @@ class Chaos:
         self.store = around_calls(store, self._around_call)
         self._shares = shares
         self._job_id = job_id
-        self._queues = store.queues
         self._repository = Repository(store.tables)
         self._log = log
         self._flush = flush
         self._thread = threading.local()
         self._lock = threading.Lock()
-        self._held: dict[_Lease, Delivery] = {}  # with the receipts of renewed leases
-        self._taken_over: dict[_Lease, threading.Event] = {}
+        self._leases = Leases(store.queues)
+        self._taken_over: dict[tuple[str, int], threading.Event] = {}  # by a message's id and delivery
         self._waiting = threading.Semaphore(WAITING)
         self._late: set[threading.Thread] = set()
         self._closing = threading.Event()
@@ -142,8 +139,7 @@ class Chaos:
         late = may and not kill and self._shares.choose(Disturbance.LATE, *facts)
         handling = _Handling(queue=queue, delivery=delivery, message=message, kill=kill, late=late)
         if kill or late:
-            with self._lock:
-                self._held[handling.lease] = delivery
+            self._leases.hold(delivery)
         return handling
 
     def _handle(self, handle: Handler, handling: _Handling) -> None:
@@ -151,13 +147,13 @@ class Chaos:
         try:
             handle(handling.queue, handling.delivery)
         except _Died:
-            if handling.kill and not self._release(handling):
+            if handling.kill and not self._leases.release(handling.queue, handling.delivery):
                 raise InjectedError(done=False) from None  # or its message would be deleted
         finally:
             self._thread.handling = None
+            self._leases.forget(handling.delivery)
             with self._lock:
-                self._held.pop(handling.lease, None)
-                self._taken_over.pop(handling.lease, None)
+                self._taken_over.pop(handling.key, None)
             if handling.disturbed or handling.delivery.dequeue_count > 1:
                 for came in handling.came:
                     self._log.run(handling.message.stage, handling.message.first, handling.message.attempt, came)
@@ -188,31 +184,13 @@ class Chaos:
         if handling.raised is not None:
             raise handling.raised
 
-    def _release(self, handling: _Handling) -> bool:
-        """Make the message visible to others at once, as the local store does when a process is found dead.
-
-        False when that can't be done: somebody else has it, or its lease is being renewed all the time.
-        """
-        for _ in range(RELEASE_TRIES):
-            with self._lock:
-                held = self._held[handling.lease]
-            try:
-                self._queues.extend(handling.queue, held, visibility_s=0)
-            except EntityNotFound:
-                return False
-            except EntityChanged:  # perhaps its lease has just been renewed
-                time.sleep(RELEASE_PAUSE_S)
-            else:
-                return True
-        return False
-
     # A task's code
 
     def _around_code(self, run: Run) -> Any:
         handling: _Handling | None = getattr(self._thread, "handling", None)
         if handling is None or run.job_id != self._job_id:
             return run.code()
-        message_id, number = handling.lease
+        message_id, number = handling.key
         with self._lock:
             earlier = [self._taken_over.get((message_id, before)) for before in range(1, number)]
         for waiting in earlier:
@@ -240,8 +218,8 @@ class Chaos:
         """Give the message away; go on when another one has taken the task over, or nobody does so in time."""
         taken_over = threading.Event()
         with self._lock:
-            self._taken_over[handling.lease] = taken_over
-        if not self._release(handling):
+            self._taken_over[handling.key] = taken_over
+        if not self._leases.release(handling.queue, handling.delivery):
             return
         self._note(handling, Disturbance.LATE)
         handling.lost = True
@@ -251,7 +229,7 @@ class Chaos:
         deadline = time.monotonic() + WAIT_FOR_OTHER_S
         while not taken_over.wait(LOOK_S) and time.monotonic() < deadline:
             task = self._repository.find_task(ref_of(handling.message))
-            if task is None or task.owner is None or task.status.ended or task.owner.delivery > handling.lease[1]:
+            if task is None or task.owner is None or task.status.ended or task.owner.delivery > handling.key[1]:
                 return
             if self._closing.is_set():
                 raise self._die(handling)
@@ -305,8 +283,5 @@ class Chaos:
         """Do a call of the host's own, and keep the receipt that a renewed lease has got."""
         result = do()
         if isinstance(result, Delivery):
-            lease = (result.id, result.dequeue_count)
-            with self._lock:
-                if lease in self._held:
-                    self._held[lease] = result
+            self._leases.renewed(result)
         return result

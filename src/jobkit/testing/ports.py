@@ -29,12 +29,25 @@ _READS = frozenset({"get", "query", "peek", "length"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call of a port: its verb, the table or queue, and the rows that it writes or the text that it sends."""
+    """One call of a port.
+
+    Attributes:
+        verb: Its name; `remove` is that of a message.
+        place: The table or queue.
+        operations: What it writes.
+        partition: What a `get` or a `query` reads; empty for a range of partitions.
+        row: The one row that a `get` reads.
+        body: The text that a `send` sends.
+        delay_s: After how long it is to be visible.
+    """
 
     verb: str
     place: str
     operations: tuple[Operation, ...] = ()
+    partition: str = ""
+    row: str = ""
     body: str = ""
+    delay_s: float = 0.0
 
     @property
     def reads(self) -> bool:
@@ -65,7 +78,7 @@ class _Tables:
         return self._around(call, lambda: self._tables.insert(table, entity))
 
     def get(self, table: str, partition: str, row: str, *, select: Sequence[str] | None = None) -> Entity:
-        call = Call(verb="get", place=table)
+        call = Call(verb="get", place=table, partition=partition, row=row)
         return self._around(call, lambda: self._tables.get(table, partition, row, select=select))
 
     def update(self, table: str, entity: Entity, *, etag: str, mode: Mode = Mode.MERGE) -> str:
@@ -90,9 +103,9 @@ class _Tables:
         select: Sequence[str] | None = None,
         top: int | None = None,
     ) -> Iterator[Entity]:
+        call = Call(verb="query", place=table, partition=partition if isinstance(partition, str) else "")
         return self._around(
-            Call(verb="query", place=table),
-            lambda: self._tables.query(table, partition, rows=rows, where=where, select=select, top=top),
+            call, lambda: self._tables.query(table, partition, rows=rows, where=where, select=select, top=top)
         )
 
     def transact(self, table: str, operations: Sequence[Operation]) -> list[str]:
@@ -106,7 +119,7 @@ class _Queues:
         self._around = around
 
     def send(self, queue: str, body: str, *, delay_s: float = 0.0) -> None:
-        call = Call(verb="send", place=queue, body=body)
+        call = Call(verb="send", place=queue, body=body, delay_s=delay_s)
         return self._around(call, lambda: self._queues.send(queue, body, delay_s=delay_s))
 
     def receive(self, queue: str, *, limit: int, visibility_s: float) -> list[Delivery]:
