@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from commands import InProcess, copy_samples
+from commands import InProcess, Spawned, copy_samples
 
 ALL = "kill=30%,duplicate=30%,late=30%"
 N2 = "f5a71d1cf0639113"  # hello_worlds with n = 2
@@ -219,3 +220,28 @@ def test_shares_may_have_spaces_and_fractions_and_be_nothing(jobkit: InProcess):
         "injected": {"kill": 0, "error": 0},
         "ran_more_than_once": [],
     }
+
+
+def test_an_interrupted_run_tells_what_was_done_and_leaves_no_file_behind(
+    spawn: Callable[..., Spawned], folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    copy_samples(folder, "gated")
+    (folder / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder / "tmp"))
+    command = ("run", "gated", "--n", "1", "--chaos", "late=100%", "--seed", "1")
+
+    run = spawn(*command)
+    run.until(
+        lambda: (folder / "log").exists() and (folder / "log").read_text().count("\n") == 3, "all three runs wait"
+    )
+    run.interrupt()
+    run.says("stopping")
+    run.interrupt()
+    done = run.done()
+    (folder / "gate").touch()
+    rest = spawn(*command, "--json").done()
+
+    assert (done.code, done.out) == (130, "")
+    assert said(done.err) == ["chaos (--seed 1): 2 late; no task ran more than once"]
+    assert list((folder / "tmp").iterdir()) == []
+    assert (rest.code, rest.document["result"]) == (0, 1)

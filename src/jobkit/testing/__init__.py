@@ -1,10 +1,10 @@
 """Controllers in tests: a job whole in memory, one task alone, with failures injected.
 
-    from jobkit.testing import fail, run_job, run_task
+    from jobkit.testing import fail, run_job
 
-    def test_a_second_attempt_greets():
-        job = run_job(HelloWorlds, n=3, failures=[fail("Hello Worlds", index=2, error=TimeoutError)])
-        assert job.status == "failed"
+    def test_a_greeting_that_fails_fails_the_job():
+        job = run_job(HelloWorlds, n=3, failures=[fail("Hello Worlds", index=2, error=TimeoutError("slow"))])
+        assert [failure.error.message for failure in job.failures("Hello Worlds")] == ["slow"]
 
 The pytest fixture `jobkit_run` comes with jobkit's plugin, which pytest finds by itself.
 """

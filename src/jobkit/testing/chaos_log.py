@@ -107,7 +107,10 @@ def read_log(path: Path, shares: Shares) -> ChaosReport:
     faults: Counter[str] = Counter()
     runs: dict[tuple[int, int, int], list[Came]] = {}
     for line in path.read_text("utf-8").splitlines():
-        kind, *rest = json.loads(line)
+        try:
+            kind, *rest = json.loads(line)
+        except ValueError:
+            continue  # a full disk has cut it off
         if kind == _FAULT:
             faults[rest[0]] += 1
         else:
