@@ -40,8 +40,8 @@ def test_the_page_on_testing_shows_the_example_projects_tests_to_the_letter():
     assert ['"""The example of docs/testing.md."""\n\n' + code for code in shown] == [example]
 
 
-def test_the_example_projects_own_tests_pass():
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
+def test_the_example_projects_own_tests_pass(tmp_path):
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-o", f"cache_dir={tmp_path}"]
     done = subprocess.run(command, cwd=ROOT / "examples/tiles", capture_output=True, text=True, timeout=60)
 
     assert (done.returncode, done.stdout.splitlines()[-1].partition(" in ")[0]) == (0, "8 passed"), done.stdout

@@ -50,7 +50,7 @@ def test_the_fixture_runs_jobs_in_a_store_of_the_tests_own(jobkit_run: RunJob) -
 def test_pytest_finds_the_fixture_in_any_project_with_warnings_as_errors(tmp_path: Path) -> None:
     (tmp_path / "test_hello.py").write_text(TESTS)
 
-    done = run(tmp_path, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider")
+    done = run(tmp_path, "-m", "pytest", "-q", "-W", "error", "-o", f"cache_dir={tmp_path}/cache")
 
     assert done.stdout.splitlines()[0].split() == ["..", "[100%]"]
     assert (done.returncode, done.stdout.splitlines()[-1].partition(" in ")[0], done.stderr) == (0, "2 passed", "")

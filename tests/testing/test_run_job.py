@@ -176,11 +176,11 @@ def test_a_traceback_shows_the_users_code_alone() -> None:
     job = run_job(one_stage(second_fails), n=2)
 
     assert job.error is not None
-    assert re.sub(r", line \d+", "", job.error.traceback).splitlines() == [
+    lines = re.sub(r", line \d+", "", job.error.traceback).splitlines()
+    assert [line for line in lines if line.strip(" ^~")] == [
         "Traceback (most recent call last):",
         f'  File "{samples.__file__}", in only',
         "    return run(task)",
-        "           ^^^^^^^^^",
         f'  File "{samples.__file__}", in second_fails',
         '    raise PermanentError("this one is broken")',
         "jobkit.runtime.signals.PermanentError: this one is broken",
