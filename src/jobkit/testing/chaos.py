@@ -60,7 +60,7 @@ class _Handling:
     calls: int = 0
     dead: bool = False
     disturbed: bool = False
-    came: list[Came] = field(default_factory=list[Came])
+    came: list[tuple[Run, Came]] = field(default_factory=list[tuple[Run, Came]])
     raised: BaseException | None = None
     #: Set when its lease is lost, or everything is done.
     decided: threading.Event = field(default_factory=threading.Event)
@@ -155,8 +155,8 @@ class Chaos:
             with self._lock:
                 self._taken_over.pop(handling.key, None)
             if handling.disturbed or handling.delivery.dequeue_count > 1:
-                for came in handling.came:
-                    self._log.run(handling.message.stage, handling.message.first, handling.message.attempt, came)
+                for run, came in handling.came:
+                    self._log.run(run.number, run.task.index, run.task.attempt, came)
 
     def _handle_apart(self, handle: Handler, handling: _Handling) -> None:
         """Let a thread of its own handle the message, and give its lease away once it has claimed the task."""
@@ -196,16 +196,17 @@ class Chaos:
         for waiting in earlier:
             if waiting is not None:
                 waiting.set()
-        if handling.late:
+        if handling.late and not handling.lost:
             self._lose_lease(handling)
         try:
             value = run.code()
-            handling.came.append(Came.of(run.stage.result_codec.encode(value, what="what the task returned")))
+            came = Came.of(run.stage.result_codec.encode(value, what="what the task returned"))
+            handling.came.append((run, came))
         except StoreUnavailable:  # the task has come to nothing
             raise
         except BaseException as exc:
             failure = describe_exception(exc)
-            handling.came.append(Came.of(f"raised {failure.type}: {failure.message}"))
+            handling.came.append((run, Came.of(f"raised {failure.type}: {failure.message}")))
             if not handling.kill:
                 raise
             value = None
