@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from jobkit.runtime.context import TaskContext
@@ -42,7 +42,8 @@ class WatchedJobs(Jobs):
     def load(self, record: JobRecord) -> LoadedJob:
         """Make a job's controller and context. Raises UnknownJobType, InvalidParams."""
         found = super().load(record)
-        return _WatchedJob(record=found.record, controller=found.controller, context=found.context, around=self._around)
+        facts = {field.name: getattr(found, field.name) for field in fields(found)}
+        return _WatchedJob(**facts, around=self._around)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
