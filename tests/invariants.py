@@ -141,7 +141,13 @@ def _broken_history(job_id: str, history: Sequence[Written]) -> list[str]:
     sealed: dict[int, str] = {}
     closed: list[int] = []
     ended = False
+    lanes: dict[int, int] = {}
+    running: dict[int, set[int]] = {}
     for step in history:
+        if step.place == "jobs" and step.partition == job_id and step.row.startswith("stage-"):
+            lanes[int(step.row.removeprefix("stage-"))] = (step.after or {}).get("max_parallel", 0)
+        if step.place == "tasks" and step.partition.startswith(f"{job_id}.") and step.partition.split(".")[3] == "t":
+            broken += _broken_lanes(step, lanes, running)
         if step.body:
             broken += _broken_message(job_id, step.body, sealed)
         elif step.place == "jobs" and step.partition == job_id and step.row == "job":
@@ -183,6 +189,17 @@ def _broken_step(number: int, step: Written, sealed: dict[int, str], closed: lis
     if state == "closed":
         closed.append(number)
     return broken
+
+
+def _broken_lanes(step: Written, lanes: dict[int, int], running: dict[int, set[int]]) -> list[str]:
+    """Say when more tasks of a stage run than its `max_parallel`; keeps which do in `running`."""
+    number = int(step.partition.split(".")[1])
+    at_work = running.setdefault(number, set())
+    at_work.discard(int(step.row))
+    if (step.after or {}).get("status") == "processing":
+        at_work.add(int(step.row))
+    most = lanes.get(number, 0)
+    return [f"tasks {sorted(at_work)} of stage {number} run, and {most} may"] if most and len(at_work) > most else []
 
 
 def _broken_task_write(step: Written, sealed: dict[int, str], closed: list[int]) -> list[str]:

@@ -14,6 +14,7 @@ USERS = {
     "service": ("Service", "driver.Service"),
     "repository": ("Repository", "jobkit.runtime.service.Repository"),
     "settling": ("Settling", "jobkit.runtime.processing.Settling"),
+    "batches": ("Batches", "jobkit.runtime.processing.Batches"),
 }
 
 
@@ -53,9 +54,8 @@ MUTATIONS = {
             "        last = sum(not task.status.ended for task in shard) <= 1\n",
         ),
         (
-            "attempt=message.attempt, text=text))\n        return self.lights_out(message, ref)\n\n    def _backoff",
-            "attempt=message.attempt, text=text))\n        return self.lights_out(message, ref) if last else None\n\n"
-            "    def _backoff",
+            "            return self.send_retry(message, queued, delay=delay)\n        return self.after_end(",
+            "            return self.send_retry(message, queued, delay=delay)\n        return last and self.after_end(",
         ),
     ),
     "check before mark": service(
@@ -91,7 +91,10 @@ MUTATIONS = {
         )
     ),
     "a redelivery leaves what it finds ended": service(
-        ("                    self.lights_out(message, ref) if mine else self.drop", "                    self.drop")
+        (
+            "                if mine:\n                    return self.after_end(message, ref, task.status)\n",
+            "                if mine:\n                    return None\n",
+        )
     ),
     "no take-over": service(
         (
@@ -114,11 +117,11 @@ MUTATIONS = {
     ),
     "send before the seal": service(
         (
-            "        try:\n            sealed = self.repository.seal(taken, task_count, self.clock.now())\n",
+            "        try:\n            sealed = self.repository.seal(",
             "        try:\n"
             "            early = replace(taken, state=StageState.SEALED, task_count=task_count)\n"
             "            self._after_seal(replace(Chain(job=job, stages=()), job=job), early)\n"
-            "            sealed = self.repository.seal(taken, task_count, self.clock.now())\n",
+            "            sealed = self.repository.seal(",
         )
     ),
     "a seal that is not sent again": service(
@@ -180,9 +183,9 @@ MUTATIONS = {
         module="repository",
         changes=(
             (
-                '        rows.put_text(changes, "result", result_json)\n        return self._merge_task(ref, etag, changes)\n',
-                '        rows.put_text(changes, "result", result_json)\n        found = self.find_task(ref)\n'
-                "        return self._merge_task(ref, found.etag if found else etag, changes)\n",
+                "        return self._merge_task(ref, etag, _completed(result_json, now))\n",
+                "        found = self.find_task(ref)\n"
+                "        return self._merge_task(ref, found.etag if found else etag, _completed(result_json, now))\n",
             ),
         ),
     ),
@@ -229,10 +232,60 @@ MUTATIONS = {
         module="settling",
         changes=(
             (
-                "                return service.lights_out(message, ref) if mine else service.drop",
-                "                return service.drop",
+                "                if mine:\n                    return service.after_end(message, ref, task.status)\n",
+                "",
             ),
         ),
+    ),
+    "a lane ends with its first task": service(
+        ("        else:\n            self._send_lane(message)\n        self.lights_out", "        self.lights_out")
+    ),
+    "all of a laned stage is sent at once": service(
+        ("stage.policy.first_to_send(stage.task_count))", "stage.task_count)")
+    ),
+    "a stop that a redelivery does not ask for again": service(
+        (
+            "                if mine:\n                    return self.after_end(message, ref, task.status)\n",
+            "                if mine:\n                    return self.lights_out(message, ref)\n",
+        )
+    ),
+    "a batch leaves what it finds ended": Mutation(
+        module="batches",
+        changes=(("                    found.ended.append(task)\n", "                    continue\n"),),
+    ),
+    "a batch does not take over": Mutation(
+        module="batches",
+        changes=(
+            (
+                "                (found.held if task.owner == incoming.owner else found.wanted).append(task)\n",
+                "                found.held += [task] * (task.owner == incoming.owner)\n",
+            ),
+        ),
+    ),
+    "a batch's retry that is not sent again": Mutation(
+        module="batches", changes=(("                found.again.append(task)\n", "                continue\n"),)
+    ),
+    "a batch's refused claim is given up": Mutation(
+        module="batches",
+        changes=(
+            (
+                "            except (EntityChanged, EntityNotFound):\n                continue\n            for task",
+                "            except (EntityChanged, EntityNotFound):\n                return\n            for task",
+            ),
+        ),
+    ),
+    "a batch's refused record is given up": Mutation(
+        module="batches",
+        changes=(
+            (
+                "                except (EntityChanged, EntityNotFound):\n                    continue\n                return",
+                "                except (EntityChanged, EntityNotFound):\n                    return\n                return",
+            ),
+        ),
+    ),
+    "a poisoned batch is thrown away": Mutation(
+        module="settling",
+        changes=(("return self._poisoned_batch(incoming) if message.size > 1", "return None if message.size > 1"),),
     ),
     "poison does not send a retry again": Mutation(
         module="settling",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel
@@ -94,15 +93,14 @@ def one_stage(
     items: Callable[[int], Any] = range,
     aggregate: Callable[[JobContext[Count]], Any] | None = None,
     on_hook: Callable[[str], None] = lambda status: None,
-    max_attempts: int = 1,
-    retry_delay: timedelta = timedelta(seconds=2),
+    **options: Any,
 ) -> type[BaseController[Count]]:
-    """One stage whose tasks do `run` for each of `items(n)`."""
+    """One stage whose tasks do `run` for each of `items(n)`; `options` are those of the stage."""
 
     class OneStage(BaseController[Count]):
         job_type = "one_stage"
 
-        @stage("Only", max_attempts=max_attempts, retry_delay=retry_delay)
+        @stage("Only", **options)
         def only(self, task: TaskContext[Count, int]) -> Any:
             return run(task)
 

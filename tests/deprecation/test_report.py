@@ -128,3 +128,12 @@ def test_a_file_that_can_not_be_read_is_named(jobkit: InProcess, write: Write):
 
     assert (done.code, done.out) == (1, TABLE)
     assert done.err.startswith("left: broken.py: syntax error for this Python: line 1: ")
+
+
+def test_a_file_that_nests_too_deep_for_libcst_is_named(jobkit: InProcess, write: Write):
+    write({"deep.py": '"""A text."""\nx = (\n' + "    'deprecated'\n" * 2_000 + ")\n"})
+
+    done = jobkit("deprecate", "--report", ".")
+
+    assert (done.code, done.out) == (1, TABLE)
+    assert done.err == "left: deep.py: libcst can't read it: RecursionError\n"

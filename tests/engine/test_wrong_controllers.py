@@ -32,6 +32,10 @@ def refusal(*bases: Any, **inside: Any) -> str:
     return str(refused.value)
 
 
+async def never(job: Any) -> bool:
+    return False
+
+
 def options(**given: Any) -> str:
     return refusal(one=stage("One", **given)(one))
 
@@ -85,9 +89,9 @@ def test_ninety_nine_stages_are_the_most() -> None:
     assert refusal(one=..., **numbered(100)) == "Wrong: it has 100 stages, 99 is the most"
 
 
-def test_a_stage_of_another_class() -> None:
+def test_a_stage_of_another_class_that_takes_other_parameters() -> None:
     assert refusal(stages=(HelloWorlds.hello,)) == (
-        "Wrong, stage 'Hello Worlds': it is no stage of this class or a base of it"
+        "Wrong, stage 'Hello Worlds': its task takes the parameters HelloParams, and those of this controller are dict"
     )
 
 
@@ -120,9 +124,51 @@ def test_a_name_without_a_letter() -> None:
         ),
         ({"retries": 3}, "retries: is not an option of a stage in this version"),
         *[
-            ({name: 1}, f"{name}: is not an option of a stage in this version")
-            for name in ("batch", "max_parallel", "on_failure", "tolerated_failures", "skip_if", "timeout")
+            ({"on_failure": value}, f"on_failure: is {value!r}, must be one of 'fail', 'stop', 'continue'.")
+            for value in (1, None, "halt")
         ],
+        (
+            {"on_failure": "contine"},
+            "on_failure: is 'contine', must be one of 'fail', 'stop', 'continue'. Did you mean 'continue'?",
+        ),
+        *[
+            (
+                {"tolerated_failures": value},
+                f"tolerated_failures: is {value!r}, must be a share from 0.0 to 1.0, or a whole number of tasks",
+            )
+            for value in (-0.1, 1.1, float("nan"), float("inf"))
+        ],
+        *[
+            (
+                {"tolerated_failures": value},
+                f"tolerated_failures: is {value!r}, must be a whole number of tasks from 0, or a share from 0.0 to 1.0",
+            )
+            for value in (-1, True, "2", None)
+        ],
+        (
+            {"tolerated_failures": 2, "on_failure": "continue"},
+            "tolerated_failures: has no meaning with on_failure='continue', which tolerates every failure",
+        ),
+        *[
+            (
+                {"max_parallel": value},
+                f"max_parallel: is {value!r}, must be a whole number from 1, or None for no limit",
+            )
+            for value in (0, -1, True, 2.0, "4")
+        ],
+        *[
+            ({"batch": value}, f"batch: is {value!r}, must be a whole number from 1 to 100")
+            for value in (0, 101, True, 2.0, None)
+        ],
+        (
+            {"batch": 2, "max_parallel": 4},
+            "batch: does not go together with max_parallel: a batch runs its tasks one after another",
+        ),
+        ({"skip_if": 1}, "skip_if: is 1, must be a function of the job context"),
+        ({"skip_if": lambda: True}, "skip_if: must take (job), not ()"),
+        ({"skip_if": lambda a, b: True}, "skip_if: must take (job), not (a, b)"),
+        ({"skip_if": never}, "skip_if: must be a plain function, not async"),
+        ({"timeout": 1}, "timeout: is not an option of a stage in this version"),
     ],
 )
 def test_an_option_of_a_stage(given: dict[str, Any], message: str) -> None:

@@ -124,6 +124,18 @@ CAUGHT: dict[str, tuple[Hunt, str]] = {
     "poison does not send a retry again": (poison(RETRIED), "is queued for ever"),
     "poison fails what another has claimed": (poisoned_copy, "the job is failed"),
     "a poisoned job message is thrown away": (poison(TWO_STAGES), "the job is queued at stage 1"),
+    "a lane ends with its first task": (faults("a lane", Kind.CRASH_BEFORE), "is queued for ever"),
+    "all of a laned stage is sent at once": (schedules("a lane", workers=3), "run, and 1 may"),
+    "a stop that a redelivery does not ask for again": (
+        faults("a lane that is stopped", Kind.CRASH_BEFORE),
+        "is queued for ever",
+    ),
+    "a batch leaves what it finds ended": (faults("batches", Kind.CRASH_BEFORE), "the stages are ['sealed'"),
+    "a batch does not take over": (faults("batches", Kind.CRASH_BEFORE), "is processing for ever"),
+    "a batch's retry that is not sent again": (faults("batches", Kind.CRASH_BEFORE), "is queued for ever"),
+    "a batch's refused claim is given up": (faults("batches", Kind.REFUSED), "is processing for ever"),
+    "a batch's refused record is given up": (faults("batches", Kind.REFUSED), "the stages are ['sealed'"),
+    "a poisoned batch is thrown away": (poison("batches"), "for ever"),
     "delete before send": (faults(TWO_STAGES, Kind.CRASH_BEFORE), "the stages are ['sealed'"),
 }
 
@@ -131,7 +143,7 @@ CAUGHT: dict[str, tuple[Hunt, str]] = {
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have shards and groups of two, so that four tasks need two shards."""
-    for module in ("rows", "service", "repository", "settling"):
+    for module in ("rows", "service", "repository", "settling", "outbox"):
         monkeypatch.setattr(f"jobkit.runtime.{module}.SHARD", 2)
     for module in ("rows", "service", "repository"):
         monkeypatch.setattr(f"jobkit.runtime.{module}.GROUP", 2)

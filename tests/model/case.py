@@ -23,12 +23,16 @@ class Case:
     group: int = 9
     page: int = 9
     lanes: int = 0
+    #: How many consecutive tasks of a shard one message names.
+    batch: int = 1
     outcomes: tuple[str, ...] = OK
     max_attempts: int = 1
     stop_on_failure: bool = False
     #: Deliveries before a message moves to the poison queue.
     max_deliveries: int = 3
     hints: bool = False
+    #: Whether an ETag is a number of its own rather than the row's contents.
+    numbered: bool = False
     index: bool = False
     chunks: int = 0
     workers: int = 2

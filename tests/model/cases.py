@@ -32,6 +32,10 @@ CASES: dict[str, Case] = {
     "a lane, poisoned": Case(commands=(), sealed=3, lanes=1, shard=3, max_deliveries=1, crashes=1),
     "a lane, repaired": Case(commands=REPAIR, sealed=2, lanes=1, shard=2, crashes=1),
     "a lane, retried": Case(commands=RETRY, sealed=3, lanes=1, shard=3, outcomes=OK_OR_FAIL, expiries=1),
+    "a lane, stopped": Case(
+        commands=(), sealed=3, lanes=1, shard=2, outcomes=OK_OR_FAIL, stop_on_failure=True, crashes=1
+    ),
+    "a lane, cancelled": Case(commands=CANCEL, sealed=3, lanes=1, shard=3, crashes=1),
     "a cancel": Case(commands=CANCEL, sealed=2, crashes=1, duplicates=1),
     "a cancel that dies": Case(commands=CANCEL, sealed=2, crashes=1, commands_crash=True),
     "a cancel while planning": Case(commands=("submit", "cancel command"), crashes=1, expiries=1),
@@ -59,5 +63,31 @@ CASES: dict[str, Case] = {
     "a retried task, a doubtful write": Case(
         commands=(), sealed=2, outcomes=OK_OR_FAIL, max_attempts=2, doubtful=1, crashes=1
     ),
+    "a retry of a stopped task": Case(commands=RETRY, sealed=1, outcomes=(FAILED,), stop_on_failure=True, expiries=1),
+    "the same job again, numbered ETags": Case(commands=AGAIN, expiries=1, numbered=True),
+    "hints": Case(commands=SUBMIT, fan_out=((1, 2),), hints=True, expiries=1, numbered=True),
+    "an index": Case(commands=SUBMIT, index=True, crashes=1, commands_crash=True, quiet_repairs=1),
+    "an index, two submits": Case(commands=TWICE, index=True, crashes=1, commands_crash=True, quiet_repairs=1),
+    "an index, a retry": Case(
+        commands=RETRY, sealed=1, outcomes=(FAILED,), index=True, crashes=1, commands_crash=True, quiet_repairs=2
+    ),
+    "groups of two shards": Case(commands=(), sealed=3, group=2, crashes=1),
+    "pages": Case(commands=SUBMIT, fan_out=((2,),), page=1, crashes=1),
+    "pages, cancelled": Case(commands=CANCEL, sealed=2, page=1, crashes=1),
+    "a crash ends nothing": Case(commands=SUBMIT, stages=2, fan_out=((1,), (0, 1)), crashes=1, completes=True),
+    "a batch": Case(commands=(), sealed=2, shard=2, batch=2, outcomes=OK_OR_FAIL, max_attempts=2, crashes=1),
+    "a batch, a lost lease": Case(
+        commands=(), sealed=2, shard=2, batch=2, outcomes=OK_OR_FAIL, max_attempts=2, expiries=1
+    ),
+    "a batch, a doubtful write": Case(
+        commands=(), sealed=2, shard=2, batch=2, outcomes=OK_OR_FAIL, max_attempts=2, doubtful=1
+    ),
+    "a batch, both": Case(
+        commands=(), sealed=2, shard=2, batch=2, outcomes=OK_OR_FAIL, max_attempts=2, crashes=1, expiries=1
+    ),
+    "a batch, poisoned": Case(commands=(), sealed=2, shard=2, batch=2, crashes=1, expiries=1, max_deliveries=1),
+    "a batch, repaired": Case(commands=REPAIR, sealed=2, shard=2, batch=2, crashes=1),
+    "a batch, planned": Case(commands=SUBMIT, fan_out=((2, 3),), shard=2, batch=2, expiries=1),
+    "a batch, cancelled": Case(commands=CANCEL, sealed=2, shard=2, batch=2, crashes=1),
     "three tasks in two shards": Case(commands=(), sealed=3, shard=2, crashes=1, expiries=1),
 }

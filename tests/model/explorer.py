@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from . import giving_up, lights, operators, planning, tasks
+from . import batches, giving_up, lights, operators, planning, tasks
 from .invariants import Violation, check_end, check_step
 from .rows import (
     JOB,
@@ -34,6 +34,7 @@ HANDLERS = {
     "plan": planning.plan,
     "dispatch": planning.dispatch_range,
     "task": tasks.task,
+    "batch": batches.batch,
     "complete": lights.complete,
     "stop": giving_up.stop,
     "cancel": giving_up.stop,
@@ -44,7 +45,10 @@ HANDLERS = {
     "repair command": operators.repair,
     "again command": operators.again,
 }
-POISONED = {"tasks poison": giving_up.poisoned_task, "jobs poison": giving_up.poisoned_job_message}
+POISONED = {
+    ("tasks poison", "task"): giving_up.poisoned_task,
+    ("tasks poison", "batch"): batches.poisoned_batch,
+}
 COMMANDS = "commands"
 
 
@@ -73,11 +77,13 @@ def first_state(case):
         if case.index:
             rows[active_key(job, case.without)] = Entry(1, 0)
         for index in range(case.sealed):
-            hint = 0 if case.hints else None
-            body = Message("task", "c0", 1, plan, 1, index, 1, 1, case.sealed, hint)
-            rows[task_key(body, index)] = Entry(Task(QUEUED, 1, 1, None, 0, ("c0", "p", 1)), 0)
-            if not case.lanes or index < case.lanes:
-                messages.append(Queued(f"t{index}", "tasks", f"t{index}", body, 0, False))
+            rows[task_key(Message("task", stage=1, plan=plan), index)] = Entry(
+                Task(QUEUED, 1, 1, None, 0, ("c0", "p", 1)), 0
+            )
+        heads = range(min(case.lanes or case.sealed, case.sealed))
+        for first, size, _ in planning.runs([(index, 0) for index in heads], case):
+            body = Message("task", "c0", 1, plan, 1, first, size, 1, case.sealed, 0 if case.hints else None)
+            messages.append(Queued(f"t{first}", "tasks", f"t{first}", body, 0, False))
     budgets = Budgets(case.crashes, case.expiries, case.duplicates, case.doubtful, case.quiet_repairs)
     return State(frozenset(rows.items()), tuple(sorted(messages)), (None,) * case.workers, budgets)
 
@@ -109,10 +115,17 @@ def _deliveries(case, state):
         elif free:
             number = message.deliveries + 1
             delivery = Delivery(message.id, message.key, number, message.body, message.queue)
-            worker = Worker(delivery, POISONED.get(message.queue) or HANDLERS[message.body.kind], ())
+            worker = Worker(delivery, _handler(message), ())
             after = _with(state.messages, message, message._replace(deliveries=number, leased=True))
             what = f"{message.id}: delivery {number} of a {message.body.kind} message ({message.queue})"
             yield what, state._replace(messages=after, workers=_workers(state.workers, None, worker)), None
+
+
+def _handler(message):
+    if message.queue == "jobs poison":
+        return giving_up.poisoned_job_message
+    kind = "batch" if message.body.kind == "task" and message.body.size > 1 else message.body.kind
+    return POISONED.get((message.queue, kind)) or HANDLERS[kind]
 
 
 def _moves(case, state, rows, slot, worker):
@@ -207,8 +220,9 @@ def _rest(case, state):
     """Return what a state is that has no successors: an end, or one in which a repair may still run."""
     rows = dict(state.rows)
     job = rows.get(JOB, Entry(None, 0)).row
-    active = not case.index or any(key[0] == "active" and entry.row for key, entry in state.rows)
-    if state.budgets.repairs and active and job is not None and not is_ended(job):
+    active = any(key[0] == "active" and entry.row for key, entry in state.rows)
+    unfinished = job is not None and (active if case.index else not is_ended(job))
+    if state.budgets.repairs and unfinished:
         budgets = state.budgets._replace(repairs=state.budgets.repairs - 1)
         name = f"repair{budgets.repairs}"
         command = Queued(name, COMMANDS, name, Message("repair command"), 0, False)

@@ -22,7 +22,7 @@ INVARIANTS = {
     "one result": "A job's result is of one try.",
     "epochs": "No message of an older job changes a newer one's task.",
     "index": "An active job is in the index, an ended one is not.",
-    "outcome": "A job fails only for a reason: a failed task, a stop, a poisoned message.",
+    "outcome": "A job fails only for a reason, and a task only by its own attempt, a stop, or a message of its own.",
 }
 _MOST_TAKES = 6
 
@@ -78,6 +78,8 @@ def _check_task(case, turn, key, old, new, step):
         return None
     if is_ended(old) and new.round == old.round:
         return Violation("one record", f"{step} makes task {index} {new.status}, which is {old.status}")
+    if new.status == FAILED and turn.delivery.queue == "tasks poison" and turn.body.size > 1:
+        return Violation("outcome", f"task {index} fails for a poisoned batch, which another task may have poisoned")
     if old.status == COMPLETED:
         return Violation("one record", f"{step} makes task {index} {new.status}, which is completed")
     if turn.body.epoch is not None and turn.body.epoch != new.planner[0]:

@@ -169,8 +169,10 @@ def redispatch(turn, scope):
 def repair(turn):
     """Send again what may have been lost, of a job that does not move."""
     job, stage = turn.chain()
-    if job.row is None or is_ended(job.row):
-        return then(forget, job.row) if turn.case.index and job.row is not None else DELETE
+    if job.row is None:
+        return DELETE
+    if is_ended(job.row):
+        return then(forget) if turn.case.index else DELETE
     if stage.row is None or stage.row.state == UNPLANNED:
         return then(send_on, job.row)
     if stage.row.state == PLANNING:
@@ -180,8 +182,10 @@ def repair(turn):
     return _repair_sealed(turn, job.row, stage) if stage.row.state == SEALED else DELETE
 
 
-def forget(turn, job):
-    turn.write(turn.put(active_key(job, turn.case.without), None))
+def forget(turn):
+    """Take a job that has ended from the active ones, and whatever a command that died has left there."""
+    left = sorted((key for key, entry in turn.rows.items() if key[0] == "active" and entry.row), key=repr)
+    turn.write(*[turn.put(key, None) for key in left])
     return DELETE
 
 

@@ -132,19 +132,19 @@ def take(turn, job, stage):
     key = stage_key(turn.body.stage)
     if turn.without("take_without_job"):
         done = turn.write(turn.update(key, stage, taken))
-        return then(touch_job, taken, stage.born) if done else then(plan)
+        return then(touch_job, taken, turn.rows[key].tag) if done else then(plan)
     done = turn.write(turn.update(key, stage, taken), turn.update(JOB, job, job.row._replace(status=PROCESSING)))
-    return then(write_tasks, taken, stage.born, None, 0) if done else then(plan)
+    return then(write_tasks, taken, turn.rows[key].tag, None, 0) if done else then(plan)
 
 
-def touch_job(turn, taken, born):
+def touch_job(turn, taken, tag):
     """Without the rule: job and stage row are not one transaction."""
     job = turn.rows[JOB].row
     turn.write(turn.put(JOB, job._replace(status=PROCESSING)))
-    return then(write_tasks, taken, born, None, 0)
+    return then(write_tasks, taken, tag, None, 0)
 
 
-def write_tasks(turn, taken, born, count, shard):
+def write_tasks(turn, taken, tag, count, shard):
     """Run the fan-out, which may give another number at each try, and write a shard."""
     number = turn.body.stage
     if count is None:
@@ -155,23 +155,23 @@ def write_tasks(turn, taken, born, count, shard):
         scope = None
     members = shard_members(shard, taken._replace(count=count), turn.case)
     if not members:
-        return seal(turn, taken, born, count)
+        return seal(turn, taken, tag, count)
     planner = (turn.body.epoch, turn.delivery.key, turn.delivery.number)
     fresh = Task(QUEUED, 1, taken.round, None, 0, planner)
     where = Message("task", turn.body.epoch, number, taken.plan)
     turn.write(*[turn.insert(task_key(where, index), fresh) for index in members])
     if scope is not None and members[-1] + 1 == count:
-        return then(dispatch, scope, 0, count, (taken, born))
+        return then(dispatch, scope, 0, count, (taken, tag))
     if members[-1] + 1 < count:
-        return then(write_tasks, taken, born, count, shard + 1)
-    return then(seal, taken, born, count)
+        return then(write_tasks, taken, tag, count, shard + 1)
+    return then(seal, taken, tag, count)
 
 
-def seal(turn, taken, born, count):
+def seal(turn, taken, tag, count):
     """Fix the number of tasks, if the stage is still this delivery's."""
     key = stage_key(turn.body.stage)
     sealed = taken._replace(state=SEALED, count=count)
-    done = turn.write(turn.update(key, Entry(taken, born), sealed))
+    done = turn.write(turn.update(key, Entry(taken, tag), sealed))
     if done:
         return after_seal(turn, scope_of(turn.body.epoch, turn.body.stage, sealed))
     return DELETE if turn.without("seal_lost_drops") else then(plan)
@@ -213,14 +213,26 @@ def dispatch(turn, scope, first, size, unsealed=None):
     found = turn.tasks(scope, range(first, first + size))
     lanes = turn.case.lanes
     waiting = tuple(
-        (index, entry.born)
+        (index, entry.tag)
         for index, entry in found
         if entry.row is not None
         and entry.row.status == QUEUED
         and entry.row.attempt == 1
         and (not lanes or index < lanes)
     )
-    return _send_next(scope, waiting, unsealed)
+    return _send_next(scope, runs(waiting, turn.case), unsealed)
+
+
+def runs(waiting, case):
+    """Put consecutive (index, tag) of a shard together, up to a batch: (first index, how many, tag of the first)."""
+    found = []
+    for index, tag in waiting:
+        first, size, _ = found[-1] if found else (None, 0, None)
+        if size and size < case.batch and index == first + size and index // case.shard == first // case.shard:
+            found[-1] = (first, size + 1, found[-1][2])
+        else:
+            found.append((index, 1, tag))
+    return tuple(found)
 
 
 def _send_next(scope, waiting, unsealed):
@@ -230,8 +242,8 @@ def _send_next(scope, waiting, unsealed):
 
 
 def send_task(turn, scope, waiting, unsealed):
-    index, born = waiting[0]
-    hint = born if turn.case.hints else None
-    body = Message("task", scope.epoch, scope.stage, scope.plan, scope.round, index, 1, 1, scope.count, hint)
-    turn.send("tasks", body, f"t{index}")
+    first, size, tag = waiting[0]
+    hint = tag if turn.case.hints else None
+    body = Message("task", scope.epoch, scope.stage, scope.plan, scope.round, first, size, 1, scope.count, hint)
+    turn.send("tasks", body, f"t{first}")
     return _send_next(scope, waiting[1:], unsealed)

@@ -15,9 +15,10 @@ Stage = namedtuple("Stage", "state plan count failed round stop owner takes")
 #: `owner` is (key, message id), `delivery` which delivery of it has claimed; `planner` is the delivery that wrote it.
 Task = namedtuple("Task", "status attempt round owner delivery planner")
 
-#: A row as it was read. Contents and the number of deletes before it are together its ETag: no row of the protocol
-#: ever gets contents again that it had, which the explorer checks as far as one write goes.
-Entry = namedtuple("Entry", "row born")
+#: A row as it was read. Its contents and the number of deletes before it, which is `tag`, are together its ETag: no row
+#: of the protocol ever gets contents again that it had, which the explorer checks as far as one write goes. In a
+#: `numbered` case `tag` counts all writes and is the ETag alone, as in a real store; that makes many more states.
+Entry = namedtuple("Entry", "row tag")
 
 Message = namedtuple(
     "Message",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .lights import lights_out
-from .rows import COMPLETED, FAILED, PROCESSING, QUEUED, Entry, Message, Scope, Task, is_ended, task_key
+from .rows import COMPLETED, FAILED, PROCESSING, QUEUED, SEALED, Entry, Message, Scope, Task, is_ended, task_key
 from .turn import DELETE, LEAVE, then
 
 
@@ -83,7 +83,7 @@ def claim(turn, entry):
     owner = (turn.delivery.key, turn.delivery.id)
     claimed = entry.row._replace(status=PROCESSING, owner=owner, delivery=turn.delivery.number)
     if turn.write(turn.update(_key(turn), entry, claimed)):
-        return ready(turn, Entry(claimed, entry.born))
+        return ready(turn, turn.rows[_key(turn)])
     return DELETE if turn.without("claim_lost_drops") else then(decide)
 
 
@@ -124,30 +124,42 @@ def send_retry(turn, attempt):
 
 
 def after_end(turn, status):
-    stops = turn.case.stop_on_failure and status != COMPLETED
-    if _has_next(turn) and not turn.without("no_lane_after"):
-        return then(send_lane, stops, True)
-    return then(send_stop) if stops else out(turn)
+    if turn.case.stop_on_failure and status != COMPLETED:
+        return then(see_stop)  # what is stopped needs no lanes any more
+    return then(send_lane, True) if _has_next(turn) and not turn.without("no_lane_after") else out(turn)
 
 
 def forward(turn):
-    """Pass a lane on over a row that another message has ended."""
+    """Pass a lane on over a row that another message has ended, unless its stage is being stopped."""
     if _has_next(turn) and not turn.without("lane_no_forward"):
-        return then(send_lane, False, False)
+        return then(see_open)
     return DELETE
+
+
+def see_open(turn):
+    job, stage = turn.chain(turn.body.stage)
+    if job.row is None or job.row.round != turn.body.round or stage.row.state != SEALED or stage.row.stop:
+        return DELETE
+    return then(send_lane, False)
 
 
 def _has_next(turn):
     return turn.case.lanes and turn.body.first + turn.case.lanes < turn.body.count
 
 
-def send_lane(turn, stops, mine):
+def send_lane(turn, mine):
     """Send the lane's next task, before the own message is deleted."""
     following = turn.body.first + turn.case.lanes
     turn.send("tasks", turn.body._replace(first=following, attempt=1, hint=None), f"l{following}")
-    if not mine:
-        return DELETE
-    return then(send_stop) if stops else out(turn)
+    return out(turn) if mine else DELETE
+
+
+def see_stop(turn):
+    """Ask for a stop, unless the stage is being stopped, or is not open any more."""
+    job, stage = turn.chain(turn.body.stage)
+    if job.row is None or job.row.round != turn.body.round or stage.row.state != SEALED or stage.row.stop:
+        return out(turn)
+    return then(send_stop)
 
 
 def send_stop(turn):

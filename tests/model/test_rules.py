@@ -16,8 +16,10 @@ PROOF = bool(os.environ.get("JOBKIT_TEST_PROOF"))
 SMALL = {
     "two submits, a doubtful write": 5_837,
     "a retried task": 22_299,
-    "a lane": 19_882,
-    "a lane, poisoned": 32_198,
+    "a lane": 18_451,
+    "a lane, poisoned": 31_647,
+    "a lane, stopped": 39_566,
+    "a lane, cancelled": 73_998,
     "a cancel that dies": 24_404,
     "a cancel while retrying": 8_562,
     "a retry, a lost lease": 50_085,
@@ -26,11 +28,31 @@ SMALL = {
     "empty stages": 3_038,
     "a doubtful write anywhere": 3_115,
     "a retried task, a doubtful write": 71_442,
+    "a retry of a stopped task": 11_237,
+    "the same job again, numbered ETags": 10_898,
+    "hints": 18_294,
+    "an index": 1_543,
+    "an index, two submits": 127_144,
+    "an index, a retry": 9_144,
+    "groups of two shards": 16_443,
+    "pages": 47_738,
+    "pages, cancelled": 107_721,
+    "a crash ends nothing": 6_668,
+    "a batch": 24_537,
+    "a batch, a lost lease": 35_867,
+    "a batch, a doubtful write": 2_028,
+    "a batch, poisoned": 24_477,
+    "a batch, repaired": 53_786,
+    "a batch, planned": 15_880,
+    "a batch, cancelled": 1_789,
 }
 LARGE = sorted(CASES.keys() - SMALL.keys()) if PROOF else []
 
 #: For each rule: the case, and the invariant that breaks without it.
 RULES = {
+    "all_or_nothing": ("a batch", "ends"),
+    "batch_poison_claimed_only": ("a batch, poisoned", "ends"),
+    "batch_poison_fails": ("a batch, poisoned", "outcome"),
     "cancel_ends_job": ("a cancel", "one record"),
     "cancel_in_cli": ("a cancel that dies", "ends"),
     "cancel_job_only": ("a cancel while planning", "one record"),
@@ -44,6 +66,9 @@ RULES = {
     "close_lost_drops": ("a doubtful write anywhere", "ends"),
     "delete_before_send": ("three tasks in two shards", "ends"),
     "ended_row_skips_check": ("three tasks in two shards", "ends"),
+    "etag_restarts": ("the same job again, numbered ETags", "stays ended"),
+    "index_job_first": ("an index", "index"),
+    "index_one_key": ("an index, a retry", "index"),
     "lane_no_forward": ("a lane, retried", "ends"),
     "lost_record_drops": ("a doubtful write anywhere", "ends"),
     "marker_no_round": ("a retry", "one record"),
@@ -59,12 +84,14 @@ RULES = {
     "poison_key_only": ("a poisoned task", "ends"),
     "poison_requeued_drop": ("a poisoned task", "ends"),
     "reopen_no_lights": ("a retry", "ends"),
+    "reopen_no_seal": ("a retry and a cancel", "counts"),
     "repair_any_lane": ("a lane, repaired", "lanes"),
     "requeued_drop": ("a retried task", "ends"),
     "round_from_stage": ("a retry", "counts"),
     "seal_lost_drops": ("two submits, a doubtful write", "ends"),
     "sealed_drop": ("planning, a lost lease", "ends"),
     "send_before_seal": ("planning, a lost lease", "no early send"),
+    "stop_any_round": ("a retry of a stopped task", "ends"),
     "stop_no_lights": ("a cancel", "ends"),
     "take_without_job": ("a cancel while planning", "stays ended"),
     "winner_or_redelivery_sends": ("three tasks in two shards", "ends"),
@@ -85,6 +112,23 @@ if PROOF:
     @pytest.mark.parametrize("name", LARGE)
     def test_every_state_of_a_large_case_holds_every_invariant(name: str):
         assert explore(CASES[name], limit=30_000_000).violation is None
+
+
+#: What one row's message may not leave out, a batch's may not either.
+OF_A_BATCH = {
+    "claim_lost_drops": "a batch, a doubtful write",
+    "lost_record_drops": "a batch, a doubtful write",
+    "no_takeover": "a batch",
+    "requeued_drop": "a batch",
+}
+
+
+@pytest.mark.parametrize("rule", OF_A_BATCH)
+def test_without_a_rule_a_batch_is_stuck(rule: str):
+    found = explore(replace(CASES[OF_A_BATCH[rule]], without=frozenset({rule})))
+
+    assert found.violation is not None
+    assert found.violation.name == "ends"
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -93,11 +93,10 @@ class Turn:
         for verb, key, expected, row in operations:
             old = after.get(key, MISSING)
             conditional |= verb in ("insert", "update")
-            if (verb == "insert" and old.row is not None) or (verb == "update" and old != expected):
+            if (verb == "insert" and old.row is not None) or (verb == "update" and not self._same(old, expected)):
                 self.call += " refused"
                 return False
-            born = old.born + 1 if row is None and not self.without("etag_restarts") else old.born
-            after[key] = Entry(row, born)
+            after[key] = Entry(row, self._next_tag(old, row))
         self.writes = tuple(
             (key, self.rows.get(key, MISSING).row, row, verb == "update") for verb, key, _, row in operations
         )
@@ -107,6 +106,14 @@ class Turn:
             self.call += " DOUBTFUL: applied, reported as refused"
             return False
         return True
+
+    def _same(self, old, expected):
+        return old.tag == expected.tag if self.case.numbered else old == expected
+
+    def _next_tag(self, old, row):
+        if row is None and self.without("etag_restarts"):
+            return 0
+        return old.tag + 1 if row is None or self.case.numbered else old.tag
 
     def send(self, queue, body, tag):
         """Put a message into a queue, under a key of its own for each send."""

@@ -51,7 +51,7 @@ def _document(controller: type[BaseController[Any]]) -> dict[str, Any]:
         "version": controller.version,
         "description": _first_line(controller),
         "stages": [
-            {"number": number, "name": stage.name, "slug": stage.slug, "max_attempts": stage.max_attempts}
+            {"number": number, "name": stage.name, "slug": stage.slug, "max_attempts": stage.options.max_attempts}
             for number, stage in enumerate(controller.stages, 1)
         ],
         "params": controller.params_adapter().json_schema(),

@@ -62,9 +62,9 @@ def find_places(source: Source) -> Places:
     read_to = _relevant_end(source, code_line)
     try:
         module = cst.parse_module(source.normal(0, read_to))
+        starts, ends = _lines_of(module)
     except (cst.ParserSyntaxError, RecursionError) as exc:
         raise Unreadable(f"libcst can't read it: {type(exc).__name__}") from exc
-    starts, ends = _lines_of(module)
     head = _head_length(module)
     first_start = starts[0] if starts else read_to
     banner_line = _below_coding(source)

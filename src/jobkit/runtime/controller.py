@@ -34,7 +34,8 @@ class BaseController(Generic[J]):
     """What runs as a job. A subclass names its `job_type`, its parameters (`BaseController[MyParams]`) and its stages.
 
     `version` is part of every job's id: raise it when the code's meaning changes, so that old results are not taken
-    for new ones. Stages run in the order of their definition, or as `stages = (first, second)` says.
+    for new ones. Stages run in the order of their definition, or as `stages = (first, second)` says; that may name
+    stages of other classes too (`stages = (Validate.check, load)`), whose functions get an instance of their own class.
     A base class without a job type says `class Base(BaseController[P], abstract=True)`.
     """
 
@@ -170,10 +171,10 @@ def _check(cls: type[BaseController[Any]]) -> None:
     for stage in cls.stages:
         if not isinstance(stage, Stage):  # pyright: ignore[reportUnnecessaryIsInstance] - users need not type
             raise wrong(f"stages holds {stage!r}, which was not made by @stage")
-        if getattr(cls, stage.attribute, None) is not stage:
-            raise wrong("it is no stage of this class or a base of it", stage.name)
         for option, reason in stage.problems():
             raise wrong(reason, stage.name, option)
+        if refusal := stage.refuses_params(cls.params_type):
+            raise wrong(refusal, stage.name)
         if stage.slug in slugs:
             raise wrong(f"its name is too much like that of {slugs[stage.slug]!r}", stage.name)
         slugs[stage.slug] = stage.name

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any, Final
 
 from .context import TaskContext
-from .controller import BaseController
 from .errors import HookFailed, StoreUnavailable
 from .jobs import LoadedJob
 from .model import MAX_MESSAGE_CHARS, MAX_TRACEBACK_CHARS, MAX_TYPE_CHARS, Failure, TaskRef
@@ -91,16 +90,16 @@ def attempt_task(
         report=report,
     )
     try:
-        value = call_task(stage, job.controller, context)
+        value = call_task(stage, job.host(stage), context)
         result_json = stage.result_codec.encode(value, what="what the task returned")
         return check_size(result_json, what="what the task returned")
     finally:
         context.remove_workdir()
 
 
-def call_task(stage: Stage[Any, Any, Any], controller: BaseController[Any], context: TaskContext[Any, Any]) -> Any:
-    """Call a task's function, and wait for what an `async def` returns."""
-    value = stage.task_function(controller, context)
+def call_task(stage: Stage[Any, Any, Any], host: Any, context: TaskContext[Any, Any]) -> Any:
+    """Call a task's function on its host, and wait for what an `async def` returns."""
+    value = stage.task_function(host, context)
     if inspect.isawaitable(value):
         import asyncio  # only for those who use it: it is slow to import
 

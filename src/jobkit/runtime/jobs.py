@@ -6,7 +6,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -23,11 +23,13 @@ CACHED_JOBS: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedJob:
-    """A job whose controller is known here."""
+    """A job whose controller is known here. `names` are those of its stages when it was submitted."""
 
     record: JobRecord
     controller: BaseController[Any]
     context: JobContext[Any]
+    names: dict[int, str] = field(default_factory=dict[int, str])
+    _hosts: dict[type, Any] = field(default_factory=dict[type, Any])
 
     def stage(self, number: int) -> Stage[Any, Any, Any]:
         """Return the controller's stage. Raises LookupError when the code has changed and it is gone."""
@@ -37,7 +39,22 @@ class LoadedJob:
                 f"the controller {self.record.job_type} has {len(stages)} stages now, and this job is at stage {number}: "
                 "its code has changed under the job"
             )
-        return stages[number - 1]
+        stage = stages[number - 1]
+        if stage.name != self.names.get(number, stage.name):
+            raise LookupError(
+                f"stage {number} of {self.record.job_type} is {stage.name!r} now, and was {self.names[number]!r} when the "
+                "job was submitted: its code has changed under the job"
+            )
+        return stage
+
+    def host(self, stage: Stage[Any, Any, Any]) -> Any:
+        """Return what a stage's functions get as `self`: the controller, or for a shared stage one of its own class."""
+        owner = stage.owner
+        if owner is None or isinstance(self.controller, owner):
+            return self.controller
+        if owner not in self._hosts:
+            self._hosts[owner] = owner()
+        return self._hosts[owner]
 
 
 class Jobs:
@@ -58,16 +75,16 @@ class Jobs:
         with self._lock:
             loaded = self._loaded.get((job_id, epoch))
             if loaded is None:
-                record = self._repository.find_job(job_id)
-                if record is None or record.epoch != epoch:
+                chain = self._repository.find_chain(job_id)
+                if chain is None or chain.job.epoch != epoch:
                     return None
-                loaded = self.load(record)
+                loaded = self.load(chain.job, {stage.number: stage.name for stage in chain.stages})
                 self._loaded[job_id, epoch] = loaded
                 while len(self._loaded) > CACHED_JOBS:
                     self._loaded.popitem(last=False)
             return loaded
 
-    def load(self, record: JobRecord) -> LoadedJob:
+    def load(self, record: JobRecord, names: dict[int, str] | None = None) -> LoadedJob:
         """Make a job's controller and context. Raises UnknownJobType, InvalidParams."""
         controller = self._registry.get(record.job_type)
         params = controller.validate(json.loads(record.params_json))
@@ -75,7 +92,7 @@ class Jobs:
         context: JobContext[Any] = JobContext(
             job_id=record.job_id, job_type=record.job_type, params=params, reader=reader
         )
-        return LoadedJob(record=record, controller=controller(), context=context)
+        return LoadedJob(record=record, controller=controller(), context=context, names=names or {})
 
 
 class EarlierResults:

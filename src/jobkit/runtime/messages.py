@@ -41,7 +41,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message. `key` is random, given anew by each send; `etag` and `params_json` are hints of a task's row."""
+    """One message. `key` is random, given anew by each send; `etag` and `params_json` are hints of a task's row.
+
+    A task's message carries of its stage's policy what follows the task's end: `lanes` is its `max_parallel`, and
+    `stop_at` how many failures stop the stage (0: none). A stop message names a failed task as its reason, if `size` is 1.
+    """
 
     kind: Kind
     job_id: str
@@ -58,6 +62,8 @@ class Message:
     params_json: str | None = None
     not_before: datetime | None = None
     reason: str = ""
+    lanes: int = 0
+    stop_at: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +94,8 @@ _FIELDS: Final[dict[str, tuple[str, type]]] = {
     "etag": ("etag", str),
     "params": ("params_json", str),
     "reason": ("reason", str),
+    "lanes": ("lanes", int),
+    "stop_at": ("stop_at", int),
 }
 _NAMES: Final = ("job_id", "epoch", "key", "plan")
 _NAME: Final = re.compile(r"[0-9A-Za-z_-]{0,64}")

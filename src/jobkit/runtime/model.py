@@ -46,6 +46,43 @@ class StageState(StrEnum):
     REOPENING = "reopening"
 
 
+class OnFailure(StrEnum):
+    """What a stage does about failed tasks, once there are more than it tolerates."""
+
+    #: The others finish, then the job fails.
+    FAIL = "fail"
+    #: What has not started is not run any more; the job fails.
+    STOP = "stop"
+    #: The job goes on.
+    CONTINUE = "continue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a stage's options say about its tasks together. Its row keeps it from the seal on, whatever the code says.
+
+    `tolerated` counts tasks, `max_parallel` is 0 for no limit, `batch` is how many tasks a message names at most.
+    """
+
+    on_failure: OnFailure = OnFailure.FAIL
+    tolerated: int = 0
+    max_parallel: int = 0
+    batch: int = 1
+
+    def allows(self, failed: int) -> bool:
+        """Whether the job goes on with so many failed tasks."""
+        return self.on_failure is OnFailure.CONTINUE or failed <= self.tolerated
+
+    @property
+    def stop_at(self) -> int:
+        """How many failed tasks stop the stage; 0 for none."""
+        return self.tolerated + 1 if self.on_failure is OnFailure.STOP else 0
+
+    def first_to_send(self, task_count: int) -> int:
+        """How many tasks are sent by the dispatch: the heads of the lanes, or all."""
+        return min(task_count, self.max_parallel) if self.max_parallel else task_count
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Why a task or a job failed: the exception's type and text and the tail of its traceback."""
@@ -136,6 +173,7 @@ class StageRecord:
     plan: str | None = None
     owner: Owner | None = None
     task_count: int | None = None
+    policy: Policy = Policy()
     skipped: bool = False
     stop: bool = False
     error: Failure | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
@@ -11,6 +11,7 @@ from .clock import Clock
 from .errors import StoreUnavailable
 from .messages import JOBS_QUEUE, MAX_HINT_BYTES, Kind, Message, encode_message
 from .model import JobRecord, StageRecord, TaskRecord
+from .rows import SHARD
 from .storage.limits import DELAY_S
 from .storage.ports import Queues
 
@@ -81,8 +82,24 @@ def stage_message(kind: Kind, epoch: str, stage: StageRecord) -> Message:
     )
 
 
-def task_message(epoch: str, stage: StageRecord, task: TaskRecord) -> Message:
-    """Make the message of a queued task, with its ETag and small parameters as a hint."""
+def batches(tasks: Iterable[TaskRecord], most: int) -> Iterator[tuple[TaskRecord, int]]:
+    """Put consecutive tasks of a shard together, `most` at a time; yield the first of each and how many they are."""
+    first: TaskRecord | None = None
+    size = 0
+    for task in tasks:
+        if first is not None:
+            index = first.ref.index
+            if size < most and task.ref.index == index + size and task.ref.index // SHARD == index // SHARD:
+                size += 1
+                continue
+            yield first, size
+        first, size = task, 1
+    if first is not None:
+        yield first, size
+
+
+def task_message(epoch: str, stage: StageRecord, task: TaskRecord, size: int = 1) -> Message:
+    """Make the message of a queued task, with its ETag and small parameters as a hint; or of a batch that it begins."""
     params = task.params_json
     return Message(
         kind=Kind.TASK,
@@ -93,8 +110,10 @@ def task_message(epoch: str, stage: StageRecord, task: TaskRecord) -> Message:
         plan=stage.plan or "",
         task_count=stage.task_count or 0,
         first=task.ref.index,
-        size=1,
+        size=size,
         attempt=task.attempt,
-        etag=task.etag,
+        etag=task.etag if size == 1 else "",
         params_json=params if params is not None and len(params.encode()) <= MAX_HINT_BYTES else None,
+        lanes=stage.policy.max_parallel,
+        stop_at=stage.policy.stop_at,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from .batches import Batches
 from .errors import MessageRefused, RowDamaged
 from .messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE, Incoming, Kind, decode_message
 from .service import Service
@@ -24,6 +25,7 @@ class Processing:
     def __init__(self, service: Service) -> None:
         """Route to this service."""
         self.service = service
+        self._batches = Batches(service)
         self._settling = Settling(service)
 
     def handle(self, queue: str, delivery: Delivery) -> None:
@@ -47,6 +49,8 @@ class Processing:
 
     def _route(self, incoming: Incoming) -> None:
         match incoming.message.kind:
+            case Kind.TASK if incoming.message.size > 1:
+                self._batches.batch(incoming)
             case Kind.TASK:
                 self.service.task(incoming)
             case Kind.PLAN:

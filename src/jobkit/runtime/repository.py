@@ -8,13 +8,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from . import rows
 from .errors import AmbiguousId, EntityExists, EntityNotFound, UnknownJob
-from .model import Chain, Failure, JobRecord, Owner, StageRecord, StageState, Status, Summary, TaskRecord, TaskRef
+from .model import (
+    Chain,
+    Failure,
+    JobRecord,
+    Owner,
+    Policy,
+    StageRecord,
+    StageState,
+    Status,
+    Summary,
+    TaskRecord,
+    TaskRef,
+)
 from .payload import MAX_PAYLOAD_BYTES
 from .rows import GROUP, SHARD, Properties
 from .storage.limits import PROPERTY_BYTES, TRANSACTION_BYTES, payload_bytes, utf16_units
@@ -29,6 +41,18 @@ _STATE = ("row_version", "status", "attempt", "round")
 _ERROR = ("error_type", "error_message", "error_traceback")
 COUNTED_SHARDS: Final = 100
 _CHUNK_BYTES = 4 * PROPERTY_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """What one attempt of a batch came to: a result, or a failure and, if it is tried again, the next attempt."""
+
+    ref: TaskRef
+    etag: str
+    result_json: str = "null"
+    failure: Failure | None = None
+    next_attempt: int | None = None
+    not_before: datetime | None = None
 
 
 class Repository:
@@ -146,8 +170,7 @@ class Repository:
     def insert_shard(self, stage: StageRecord, first: int, items: Sequence[str | None], now: datetime) -> None:
         """Write up to 100 queued tasks from index `first` on, in as few transactions as their size allows."""
         partition = rows.shard_partition(stage.job_id, stage.number, stage.plan or "", first // SHARD)
-        operations: list[Operation] = []
-        size = 0
+        inserts: list[Insert] = []
         for index, params_json in enumerate(items, first):
             properties: Properties = {
                 "row_version": rows.ROW_VERSION,
@@ -157,29 +180,26 @@ class Repository:
                 "queued_at": rows.write_time(now),
             }
             rows.put_text(properties, "params", params_json)
-            entity = Entity(partition=partition, row=rows.task_row(index), properties=properties)
-            entity_size = payload_bytes(entity)
-            if operations and size + entity_size > TRANSACTION_BYTES:
-                self._insert_tasks(operations)
-                operations, size = [], 0
-            operations.append(Insert(entity))
-            size += entity_size
-        self._insert_tasks(operations)
+            inserts.append(Insert(Entity(partition=partition, row=rows.task_row(index), properties=properties)))
+        for part in _cut(inserts):
+            with contextlib.suppress(EntityExists):  # a doubtful write of ours: a plan id belongs to one planning
+                self._tables.transact(rows.TASKS, part)
 
-    def _insert_tasks(self, operations: Sequence[Operation]) -> None:
-        with contextlib.suppress(EntityExists):  # a doubtful write of ours: a plan id belongs to one planning
-            self._tables.transact(rows.TASKS, operations)
-
-    def seal(self, stage: StageRecord, task_count: int, now: datetime) -> StageRecord:
-        """Fix a stage's plan id and number of tasks."""
+    def seal(
+        self, stage: StageRecord, task_count: int, policy: Policy, now: datetime, *, skipped: bool = False
+    ) -> StageRecord:
+        """Fix a stage's plan id, its number of tasks and what holds for them together."""
         changes: Properties = {
             "state": StageState.SEALED.value,
             "task_count": task_count,
             "sealed_at": rows.write_time(now),
         }
+        if skipped:
+            changes["skipped"] = True
+        rows.put_policy(changes, policy)
         entity = Entity(partition=stage.job_id, row=rows.stage_row(stage.number), properties=changes)
         etag = self._tables.update(rows.JOBS, entity, etag=stage.etag)
-        return replace(stage, state=StageState.SEALED, task_count=task_count, etag=etag)
+        return replace(stage, state=StageState.SEALED, task_count=task_count, policy=policy, skipped=skipped, etag=etag)
 
     def close_stage(
         self,
@@ -251,30 +271,22 @@ class Repository:
 
     def claim(self, ref: TaskRef, etag: str, owner: Owner, worker: str, now: datetime) -> str:
         """Mark a task `processing` for a delivery; return the new ETag. Raises EntityChanged, EntityNotFound."""
-        changes: Properties = {
-            "status": Status.PROCESSING.value,
-            "started_at": rows.write_time(now),
-            "worker": worker,
-        }
-        rows.put_owner(changes, owner)
-        return self._merge_task(ref, etag, changes)
+        return self._merge_task(ref, etag, _claimed(owner, worker, now))
+
+    def claim_all(self, tasks: Sequence[TaskRecord], owner: Owner, worker: str, now: datetime) -> list[str]:
+        """Claim tasks of one shard, all or none; return the new ETags."""
+        changes = _claimed(owner, worker, now)
+        return self._tables.transact(rows.TASKS, [_update(task.ref, task.etag, changes) for task in tasks])
 
     def record_completed(self, ref: TaskRef, etag: str, result_json: str, now: datetime) -> str:
         """Record a task's result; return the new ETag."""
-        changes: Properties = {
-            "status": Status.COMPLETED.value,
-            "ended_at": rows.write_time(now),
-            "error_type": "",
-        }
-        rows.put_text(changes, "result", result_json)
-        return self._merge_task(ref, etag, changes)
+        return self._merge_task(ref, etag, _completed(result_json, now))
 
     def record_failed(
         self, ref: TaskRef, etag: str, failure: Failure, now: datetime, owner: Owner | None = None
     ) -> str:
         """Record a task's failure, for a new owner where one is given; return the new ETag."""
-        changes: Properties = {"status": Status.FAILED.value, "ended_at": rows.write_time(now)}
-        rows.put_failure(changes, failure)
+        changes = _failed(failure, now)
         if owner is not None:
             rows.put_owner(changes, owner)
         return self._merge_task(ref, etag, changes)
@@ -283,34 +295,40 @@ class Repository:
         self, ref: TaskRef, etag: str, attempt: int, not_before: datetime, failure: Failure, now: datetime
     ) -> str:
         """Queue a task again for another attempt, its owner kept; return the new ETag."""
-        changes: Properties = {
-            "status": Status.QUEUED.value,
-            "attempt": attempt,
-            "queued_at": rows.write_time(now),
-            "not_before": rows.write_time(not_before),
-        }
-        rows.put_failure(changes, failure)
-        return self._merge_task(ref, etag, changes)
+        return self._merge_task(ref, etag, _requeued(attempt, not_before, failure, now))
+
+    def record_all(self, ends: Sequence[End], now: datetime) -> None:
+        """Record what attempts at tasks of one shard came to, in as few transactions as their size allows."""
+        updates: list[Update] = []
+        for end in ends:
+            if end.failure is None:
+                changes = _completed(end.result_json, now)
+            elif end.next_attempt is None:
+                changes = _failed(end.failure, now)
+            else:
+                changes = _requeued(end.next_attempt, end.not_before or now, end.failure, now)
+            updates.append(_update(end.ref, end.etag, changes))
+        for part in _cut(updates):
+            self._tables.transact(rows.TASKS, part)
+
+    def release(self, tasks: Sequence[TaskRecord], owner: Owner, now: datetime) -> None:
+        """Queue tasks of one shard for their next attempt, for a new owner, all or none."""
+        operations: list[Operation] = []
+        for task in tasks:
+            changes: Properties = {
+                "status": Status.QUEUED.value,
+                "attempt": task.attempt + 1,
+                "queued_at": rows.write_time(now),
+            }
+            rows.put_owner(changes, owner)
+            operations.append(_update(task.ref, task.etag, changes))
+        self._tables.transact(rows.TASKS, operations)
 
     def settle(self, tasks: Sequence[TaskRecord], failure: Failure, key: str, now: datetime) -> None:
         """Fail queued tasks of one shard that are not to be started, all or none."""
-        changes: Properties = {"status": Status.FAILED.value, "ended_at": rows.write_time(now)}
-        rows.put_failure(changes, failure)
+        changes = _failed(failure, now)
         rows.put_owner(changes, Owner(key=key, message_id="stop", delivery=0))
-        self._tables.transact(
-            rows.TASKS,
-            [
-                Update(
-                    Entity(
-                        partition=rows.ref_partition(task.ref),
-                        row=rows.task_row(task.ref.index),
-                        properties=changes,
-                    ),
-                    task.etag,
-                )
-                for task in tasks
-            ],
-        )
+        self._tables.transact(rows.TASKS, [_update(task.ref, task.etag, changes) for task in tasks])
 
     def report_progress(self, ref: TaskRef, etag: str, done: int, total: int, text: str, now: datetime) -> str:
         """Note a running task's progress, which is also its sign of life; return the new ETag."""
@@ -322,15 +340,20 @@ class Repository:
         }
         return self._merge_task(ref, etag, changes)
 
-    def queued_tasks(self, stage: StageRecord, first: int, size: int) -> Iterator[TaskRecord]:
-        """Yield the tasks of a range that are queued in the stage's round, with parameters and ETags."""
+    def queued_tasks(self, stage: StageRecord, first: int, size: int, *, params: bool = True) -> Iterator[TaskRecord]:
+        """Yield the tasks of a range that are queued in the stage's round, with ETags and, unless told, parameters."""
         return self._tasks(
             stage,
             first,
             size,
             where=(Condition("status", "eq", Status.QUEUED.value), Condition("round", "eq", stage.round)),
-            select=(*_STATE, *_PARAMS),
+            select=(*_STATE, *(_PARAMS if params else ())),
         )
+
+    def tasks_of_batch(self, first: TaskRef, size: int) -> list[TaskRecord]:
+        """Read consecutive tasks of one shard."""
+        span = Span(rows.task_row(first.index), rows.task_row(first.index + size))
+        return [rows.read_task(e) for e in self._tables.query(rows.TASKS, rows.ref_partition(first), rows=span)]
 
     def completed_tasks(self, stage: StageRecord) -> Iterator[TaskRecord]:
         """Yield the completed tasks of a stage with their results, in index order."""
@@ -466,3 +489,59 @@ class Repository:
                 if isinstance(value, bytes):
                     out += value
         return out.decode()
+
+
+def _claimed(owner: Owner, worker: str, now: datetime) -> Properties:
+    changes: Properties = {
+        "status": Status.PROCESSING.value,
+        "started_at": rows.write_time(now),
+        "worker": worker,
+    }
+    rows.put_owner(changes, owner)
+    return changes
+
+
+def _completed(result_json: str, now: datetime) -> Properties:
+    changes: Properties = {
+        "status": Status.COMPLETED.value,
+        "ended_at": rows.write_time(now),
+        "error_type": "",
+    }
+    rows.put_text(changes, "result", result_json)
+    return changes
+
+
+def _failed(failure: Failure, now: datetime) -> Properties:
+    changes: Properties = {"status": Status.FAILED.value, "ended_at": rows.write_time(now)}
+    rows.put_failure(changes, failure)
+    return changes
+
+
+def _requeued(attempt: int, not_before: datetime, failure: Failure, now: datetime) -> Properties:
+    changes: Properties = {
+        "status": Status.QUEUED.value,
+        "attempt": attempt,
+        "queued_at": rows.write_time(now),
+        "not_before": rows.write_time(not_before),
+    }
+    rows.put_failure(changes, failure)
+    return changes
+
+
+def _update(ref: TaskRef, etag: str, changes: Properties) -> Update:
+    return Update(Entity(partition=rows.ref_partition(ref), row=rows.task_row(ref.index), properties=changes), etag)
+
+
+def _cut(operations: Sequence[Insert | Update]) -> Iterator[list[Operation]]:
+    """Cut the operations on one partition into transactions that are not too large."""
+    part: list[Operation] = []
+    size = 0
+    for operation in operations:
+        operation_size = payload_bytes(operation.entity)
+        if part and size + operation_size > TRANSACTION_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(operation)
+        size += operation_size
+    if part:
+        yield part

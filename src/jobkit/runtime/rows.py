@@ -23,7 +23,9 @@ from .model import (
     ErrorGroup,
     Failure,
     JobRecord,
+    OnFailure,
     Owner,
+    Policy,
     StageRecord,
     StageState,
     Status,
@@ -149,6 +151,29 @@ def get_failure(properties: Mapping[str, Value]) -> Failure | None:
     )
 
 
+def put_policy(properties: Properties, policy: Policy) -> None:
+    """Store what holds for a stage's tasks together; defaults are left out."""
+    if policy != Policy():
+        properties |= {
+            "on_failure": policy.on_failure.value,
+            "tolerated": policy.tolerated,
+            "max_parallel": policy.max_parallel,
+            "batch": policy.batch,
+        }
+
+
+def get_policy(properties: Mapping[str, Value]) -> Policy:
+    """Read what holds for a stage's tasks together."""
+    if "on_failure" not in properties:
+        return Policy()
+    return Policy(
+        on_failure=OnFailure(str(properties["on_failure"])),
+        tolerated=_int(properties["tolerated"]),
+        max_parallel=_int(properties["max_parallel"]),
+        batch=_int(properties["batch"]),
+    )
+
+
 def put_owner(properties: Properties, owner: Owner) -> None:
     """Store whose a row is."""
     properties |= {"owner_key": owner.key, "owner_message": owner.message_id, "owner_delivery": owner.delivery}
@@ -263,6 +288,7 @@ def write_stage(stage: StageRecord) -> Entity:
         "summary": write_summary(stage.summary),
         "last_task": stage.last_task or "",
     }
+    put_policy(properties, stage.policy)
     if stage.owner is not None:
         put_owner(properties, stage.owner)
     put_failure(properties, stage.error)
@@ -286,6 +312,7 @@ def read_stage(entity: Entity) -> StageRecord:
         plan=str(p.get("plan") or "") or None,
         owner=get_owner(p),
         task_count=None if count < 0 else count,
+        policy=get_policy(p),
         skipped=bool(p.get("skipped", False)),
         stop=bool(p.get("stop", False)),
         error=get_failure(p),

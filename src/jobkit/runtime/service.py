@@ -25,7 +25,7 @@ from .execution import Outcome, describe_exception, run_hook, run_task
 from .jobs import Jobs, LoadedJob
 from .messages import JOBS_QUEUE, TASKS_QUEUE, Incoming, Kind, Message
 from .model import Chain, Failure, JobRecord, StageRecord, StageState, Status, Summary, TaskRecord, TaskRef, task_id
-from .outbox import PAGE, Each, Outbox, job_message, one_after_another, stage_message, task_message
+from .outbox import PAGE, Each, Outbox, batches, job_message, one_after_another, stage_message, task_message
 from .payload import MAX_RESULT_BYTES, Codec, check_size
 from .registry import Registry
 from .repository import Repository
@@ -51,8 +51,8 @@ class Submitted:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Claim:
-    """A claimed task and the ETag of its row, which progress reports move on."""
+class Claim:
+    """A claimed task's ETag, which progress reports move on."""
 
     etag: str
     reported_at: datetime | None = None
@@ -94,8 +94,8 @@ class Service:
         self.outbox = Outbox(store.queues, clock=clock, rng=rng, each=each)
         self._registry = registry
         self._rng = rng
-        self._worker = worker
-        self._together = together
+        self.worker = worker
+        self.together = together
         self._switches: dict[tuple[object, ...], _Switch] = {}
         self._switch_lock = threading.Lock()
 
@@ -209,31 +209,33 @@ class Service:
     def _fan_out(self, job: JobRecord, taken: StageRecord) -> StageRecord | None:
         """Write a stage's tasks and seal it; None when the row must be read again: it failed, or somebody else has it."""
         try:
-            task_count = self._write_tasks(job, taken)
+            loaded = self.jobs.find(job.job_id, job.epoch)
+            if loaded is None:
+                raise LookupError(f"job {job.job_id} was deleted while it was planned")
+            stage = loaded.stage(taken.number)
+            skipped = stage.options.skip_if is not None and bool(stage.options.skip_if(loaded.context))
+            task_count = 0 if skipped else self._write_tasks(loaded, stage, taken)
         except StoreUnavailable:
             raise
-        except BaseException as exc:  # noqa: BLE001 - whatever a fan-out raises fails the job, never the worker
+        except BaseException as exc:  # noqa: BLE001 - whatever skip_if or a fan-out raises fails the job, never the worker
             self._give_up_planning(taken, describe_exception(exc))
             return None
+        policy = stage.options.policy(task_count)
         try:
-            sealed = self.repository.seal(taken, task_count, self.clock.now())
+            sealed = self.repository.seal(taken, task_count, policy, self.clock.now(), skipped=skipped)
         except EntityChanged:
             return None
         self.observe(Event(action=Action.SEALED, job_id=job.job_id, stage=taken.number, count=task_count))
         return sealed
 
-    def _write_tasks(self, job: JobRecord, taken: StageRecord) -> int:
+    def _write_tasks(self, loaded: LoadedJob, stage: Stage[Any, Any, Any], taken: StageRecord) -> int:
         """Run the fan-out in slices of a shard; return the number of tasks."""
-        loaded = self.jobs.find(job.job_id, job.epoch)
-        if loaded is None:
-            raise LookupError(f"job {job.job_id} was deleted while it was planned")
-        stage = loaded.stage(taken.number)
         if stage.fan_out_function is None:
             self.repository.insert_shard(taken, 0, [None], self.clock.now())
             return 1
         count = 0
         shard: list[str | None] = []
-        for item in stage.fan_out_function(loaded.controller, loaded.context):
+        for item in stage.fan_out_function(loaded.host(stage), loaded.context):
             what = f"the item of task {count + len(shard)}"
             shard.append(check_size(stage.item_codec.encode(item, what=what), what=what))
             if len(shard) == SHARD:
@@ -268,20 +270,25 @@ class Service:
     def _after_seal(self, chain: Chain, stage: StageRecord) -> None:
         if not stage.task_count:
             return self.close_empty(chain.job.epoch, stage)
-        return self.dispatch(chain.job, stage, 0, stage.task_count)
+        return self.dispatch(chain.job, stage, 0, stage.policy.first_to_send(stage.task_count))
 
     # dispatch
 
     def dispatch(self, job: JobRecord, stage: StageRecord, first: int, size: int) -> None:
-        """Send the messages of the queued tasks of a range, or split it into smaller ones for the jobs queue."""
+        """Send the messages of the queued tasks of a range, or split it into smaller ones for the jobs queue.
+
+        With `max_parallel` the range is the first tasks of the lanes: whoever ends one sends its lane's next.
+        """
         if size > PAGE:
             return self.outbox.split(stage_message(Kind.DISPATCH, job.epoch, stage), first, size)
 
-        def send_task(task: TaskRecord) -> None:
-            self.outbox.send(TASKS_QUEUE, task_message(job.epoch, stage, task))
+        def send_batch(batch: tuple[TaskRecord, int]) -> None:
+            self.outbox.send(TASKS_QUEUE, task_message(job.epoch, stage, *batch))
 
-        first_attempts = (task for task in self.repository.queued_tasks(stage, first, size) if task.attempt == 1)
-        return self.outbox.each(first_attempts, send_task)
+        whole = stage.policy.batch == 1  # what a batch's rows hold is read at its claim
+        queued = self.repository.queued_tasks(stage, first, size, params=whole)
+        first_attempts = (task for task in queued if task.attempt == 1)
+        return self.outbox.each(batches(first_attempts, stage.policy.batch), send_batch)
 
     def dispatch_range(self, incoming: Incoming) -> None:
         """Do what a dispatch message says; the rows say what of it is still to be sent."""
@@ -309,7 +316,7 @@ class Service:
             except (EntityChanged, EntityNotFound):
                 etag = ""
             if etag:
-                return self._run(incoming, loaded, ref, message.params_json, _Claim(etag=etag))
+                return self._run(incoming, loaded, ref, message.params_json, Claim(etag=etag))
         return self._decide(incoming, loaded, ref)
 
     def _decide(self, incoming: Incoming, loaded: LoadedJob, ref: TaskRef) -> None:
@@ -321,15 +328,15 @@ class Service:
                 return self.drop(message, "the task is gone")
             mine = task.owner is not None and task.owner.same_message(incoming.owner)
             if task.status.ended:
-                return (
-                    self.lights_out(message, ref) if mine else self.drop(message, "another message has ended the task")
-                )
+                if mine:
+                    return self.after_end(message, ref, task.status)
+                return self.pass_lane(message, ref, "another message has ended the task")
             if task.status is Status.PROCESSING:
                 refusal = _why_not_take_over(task, incoming)
                 if refusal:
                     return self.drop(message, refusal)
                 if task.owner == incoming.owner:  # a doubtful claim that had succeeded
-                    return self._run(incoming, loaded, ref, task.params_json, _Claim(etag=task.etag))
+                    return self._run(incoming, loaded, ref, task.params_json, Claim(etag=task.etag))
                 self.observe(self.event(Action.TAKEN_OVER, ref, attempt=task.attempt))
             elif task.round != message.round or task.attempt != message.attempt:
                 if mine and task.round == message.round and task.attempt == message.attempt + 1:
@@ -337,11 +344,11 @@ class Service:
                 return self.drop(message, "the task is queued for another round or attempt")
             try:
                 if task.status is Status.QUEUED and task.attempt > 1 and self._fail_stopped(incoming, task):
-                    return self.lights_out(message, ref)
+                    return self.after_end(message, ref, Status.FAILED)
                 etag = self._claim(ref, task.etag, incoming)
             except EntityChanged:
                 continue
-            return self._run(incoming, loaded, ref, task.params_json, _Claim(etag=etag))
+            return self._run(incoming, loaded, ref, task.params_json, Claim(etag=etag))
 
     def _fail_stopped(self, incoming: Incoming, task: TaskRecord) -> bool:
         """Fail a task that is not to be tried again because its stage was stopped; False when it goes on."""
@@ -355,12 +362,19 @@ class Service:
         return True
 
     def _claim(self, ref: TaskRef, etag: str, incoming: Incoming) -> str:
-        new = self.repository.claim(ref, etag, incoming.owner, self._worker, self.clock.now())
+        new = self.repository.claim(ref, etag, incoming.owner, self.worker, self.clock.now())
         self.observe(self.event(Action.CLAIMED, ref, attempt=incoming.message.attempt))
         return new
 
-    def _run(self, incoming: Incoming, loaded: LoadedJob, ref: TaskRef, params_json: str | None, claim: _Claim) -> None:
-        message = incoming.message
+    def _run(self, incoming: Incoming, loaded: LoadedJob, ref: TaskRef, params_json: str | None, claim: Claim) -> None:
+        attempt = self.attempt(loaded, ref, incoming.message.attempt, params_json, claim)
+        with self.together():
+            return self._record(incoming, loaded, ref, attempt, claim)
+
+    def attempt(
+        self, loaded: LoadedJob, ref: TaskRef, number: int, params_json: str | None, claim: Claim
+    ) -> tuple[Outcome, timedelta | None]:
+        """Run a claimed task once; return what came of it and, if it is to be tried again, after which pause."""
         lock = threading.Lock()
 
         def report(done: int, total: int, text: str) -> None:
@@ -377,42 +391,33 @@ class Service:
         try:
             stage = loaded.stage(ref.stage)
         except LookupError as exc:
-            outcome = Outcome(failure=describe_exception(exc), permanent=True)
-            return self._record(incoming, loaded, ref, outcome, claim, None)
+            return Outcome(failure=describe_exception(exc), permanent=True), None
         if params_json is None and stage.fan_out_function is not None:  # too large for the message
             task = self.repository.find_task(ref)
             params_json = task.params_json if task is not None else None
-        outcome = run_task(loaded, stage, ref, attempt=message.attempt, params_json=params_json, report=report)
-        with self._together():
-            return self._record(incoming, loaded, ref, outcome, claim, stage)
+        outcome = run_task(loaded, stage, ref, attempt=number, params_json=params_json, report=report)
+        if outcome.failure is None or outcome.permanent or number >= stage.options.max_attempts:
+            return outcome, None
+        return outcome, self._backoff(stage, number) if outcome.delay is None else outcome.delay
 
     def _record(
         self,
         incoming: Incoming,
         loaded: LoadedJob,
         ref: TaskRef,
-        outcome: Outcome,
-        claim: _Claim,
-        stage: Stage[Any, Any, Any] | None,
+        attempt: tuple[Outcome, timedelta | None],
+        claim: Claim,
     ) -> None:
         """Write what an attempt came to, if the row is still this delivery's."""
         message = incoming.message
-        retry = (
-            outcome.failure is not None
-            and not outcome.permanent
-            and stage is not None
-            and message.attempt < stage.max_attempts
-        )
+        outcome, delay = attempt
         etag = ""
-        delay = timedelta(0)
-        if retry and stage is not None:
-            delay = outcome.delay if outcome.delay is not None else self._backoff(stage, message.attempt)
         while True:
             now = self.clock.now()
             try:
                 if outcome.failure is None:
                     self.repository.record_completed(ref, claim.etag, outcome.result_json or "null", now)
-                elif retry:
+                elif delay is not None:
                     again = (message.attempt + 1, now + delay)
                     etag = self.repository.requeue(ref, claim.etag, *again, outcome.failure, now)
                 else:
@@ -425,21 +430,25 @@ class Service:
                 if task is None or task.status is not Status.PROCESSING or task.owner != incoming.owner:
                     return self._decide(incoming, loaded, ref)
                 claim.etag = task.etag
-        text = "" if outcome.failure is None else f"{outcome.failure.type}: {outcome.failure.message}"
-        if retry and stage is not None:
-            self.observe(self.event(Action.RETRYING, ref, attempt=message.attempt, text=text))
+        self.tell_outcome(ref, message.attempt, outcome, retried=delay is not None)
+        if delay is not None:
             queued = TaskRecord(
                 ref=ref, status=Status.QUEUED, attempt=message.attempt + 1, round=message.round, etag=etag
             )
             return self.send_retry(message, queued, delay=delay)
-        action = Action.COMPLETED if outcome.failure is None else Action.FAILED
-        self.observe(self.event(action, ref, attempt=message.attempt, text=text))
-        return self.lights_out(message, ref)
+        return self.after_end(message, ref, Status.COMPLETED if outcome.failure is None else Status.FAILED)
+
+    def tell_outcome(self, ref: TaskRef, attempt: int, outcome: Outcome, *, retried: bool) -> None:
+        """Tell what an attempt came to, once that is recorded."""
+        failure = outcome.failure
+        action = Action.COMPLETED if failure is None else Action.RETRYING if retried else Action.FAILED
+        text = "" if failure is None else f"{failure.type}: {failure.message}"
+        self.observe(self.event(action, ref, attempt=attempt, text=text))
 
     def _backoff(self, stage: Stage[Any, Any, Any], attempt: int) -> timedelta:
         """Double the stage's delay for each attempt, with jitter from half to one and a half."""
-        doubled: timedelta = stage.retry_delay * 2.0 ** min(attempt - 1, 20)
-        most = max(MAX_BACKOFF, stage.retry_delay)
+        doubled: timedelta = stage.options.retry_delay * 2.0 ** min(attempt - 1, 20)
+        most = max(MAX_BACKOFF, stage.options.retry_delay)
         return min(doubled, most) * (0.5 + self._rng.random())
 
     def send_retry(self, message: Message, task: TaskRecord, *, delay: timedelta | None) -> None:
@@ -448,10 +457,51 @@ class Service:
             delay = task.not_before - self.clock.now()
         delay_s = max(0.0, delay.total_seconds()) if delay is not None else 0.0
         due = self.clock.now() + timedelta(seconds=delay_s) if delay_s > DELAY_S else None
-        again = replace(message, attempt=task.attempt, etag=task.etag, params_json=None, not_before=due)
+        again = replace(
+            message,
+            first=task.ref.index,
+            size=1,
+            attempt=task.attempt,
+            etag=task.etag,
+            params_json=None,
+            not_before=due,
+        )
         self.outbox.send(TASKS_QUEUE, again, delay_s=delay_s)
 
-    # lights out
+    # after the end of a task: its lane, a stop of its stage, lights out
+
+    def after_end(self, message: Message, ref: TaskRef, status: Status) -> None:
+        """Do all that follows the end of a message's task, before the message is deleted."""
+        if status is Status.FAILED and message.stop_at == 1:
+            self._stop_over(message, ref.index)  # and what is stopped needs no lanes any more
+        else:
+            self._send_lane(message)
+        self.lights_out(message, ref)
+
+    def pass_lane(self, message: Message, ref: TaskRef, reason: str) -> None:
+        """Pass a lane on over a task that something else has ended; a stage that is stopped needs no lanes any more."""
+        if message.lanes:
+            chain = self.find_current(message)
+            stage = chain.find_stage(ref.stage) if chain is not None else None
+            if stage is not None and stage.state is StageState.SEALED and not stage.stop:
+                self._send_lane(message)
+        self.drop(message, reason)
+
+    def _send_lane(self, message: Message) -> None:
+        """Send a lane's next task: a laned stage has `lanes` messages about, one in each."""
+        following = message.first + message.lanes
+        if message.lanes and following < message.task_count:
+            head = replace(message, first=following, attempt=1, etag="", params_json=None, not_before=None)
+            self.outbox.send(TASKS_QUEUE, head)
+
+    def _stop_over(self, message: Message, index: int) -> None:
+        """Ask for a stop of the stage over a failed task, unless it is being stopped already."""
+        chain = self.find_current(message)
+        stage = chain.find_stage(message.stage) if chain is not None else None
+        if chain is None or stage is None or stage.state is not StageState.SEALED or stage.stop:
+            return
+        stop = stage_message(Kind.STOP, message.epoch, stage)
+        self.outbox.send(JOBS_QUEUE, replace(stop, first=index, size=1))
 
     def lights_out(self, message: Message, ref: TaskRef) -> None:
         """After a task has ended: is its shard done, its group, the stage? Whoever finds the root complete closes it.
@@ -492,9 +542,12 @@ class Service:
             self.repository.mark(ref, message.round, level, member, summary)
             group = member // GROUP
             marked = self.repository.marked(ref, message.round, level, group)
-            if len(marked) < min(GROUP, members - group * GROUP):
-                return None
             summary = merge(marked)
+            if len(marked) < min(GROUP, members - group * GROUP):
+                first = first_error(summary)
+                if first is not None and summary.failed >= message.stop_at > 1:
+                    self._stop_over(message, first.index)
+                return None
             member, members, level = group, -(-members // GROUP), level + 1
         return self.close_stage(message.epoch, ref, message.round, summary, last_task=ref.task_id)
 
@@ -681,7 +734,7 @@ def _stage_failure(stage: StageRecord, summary: Summary) -> Failure | None:
     if stage.stop:
         return stage.error or Failure(type="Stopped", message=f"stage {stage.number} {stage.name!r} was stopped")
     first = first_error(summary)
-    if first is None:
+    if first is None or stage.policy.allows(summary.failed):
         return None
     example = f"{first.failure.type}: {first.failure.message} (task {task_id(stage.job_id, stage.number, first.index)})"
     return Failure(

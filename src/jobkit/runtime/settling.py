@@ -14,7 +14,7 @@ from .errors import EntityChanged, JobkitError, StoreUnavailable
 from .events import Action, Event
 from .execution import describe_exception
 from .messages import Incoming, Kind, Message
-from .model import Failure, StageRecord, StageState, Status, TaskRef
+from .model import Failure, StageRecord, StageState, Status, TaskRecord, TaskRef
 from .outbox import PAGE, stage_message
 from .rows import SHARD
 from .service import Service, ref_of, stopped_failure
@@ -35,8 +35,15 @@ class Settling:
     def stop(self, incoming: Incoming) -> None:
         """Stop the stage that a stop message names."""
         message = incoming.message
-        reason = message.reason or "the stage was stopped"
-        self.stop_stage(message, message.stage, Failure(type="Stopped", message=reason))
+        self.stop_stage(message, message.stage, self._reason_of(message))
+
+    def _reason_of(self, message: Message) -> Failure:
+        """Return why a stage is stopped: what the message says, or the failure of the task that it names."""
+        task = self._repository.find_task(ref_of(message)) if message.size == 1 else None
+        if task is None or task.error is None:
+            return Failure(type="Stopped", message=message.reason or "the stage was stopped")
+        text = f"the stage was stopped over task {task.ref.task_id}: {task.error.type}: {task.error.message}"
+        return Failure(type="StageFailed", message=text, traceback=task.error.traceback)
 
     def stop_stage(self, message: Message, number: int, error: Failure) -> None:
         """Fail a job at its current stage: at once while nothing is sealed, else by flagging and settling the stage."""
@@ -102,7 +109,7 @@ class Settling:
         text = f"{message.kind.value} message from {queue}"
         self._service.tell(Action.POISONED, message, text, attempt=message.attempt)
         if message.kind is Kind.TASK:
-            return self._poisoned_task(incoming)
+            return self._poisoned_batch(incoming) if message.size > 1 else self._poisoned_task(incoming)
         return self._poisoned_job_message(message)
 
     def _poisoned_task(self, incoming: Incoming) -> None:
@@ -114,7 +121,9 @@ class Settling:
                 return service.drop(message, "the task is gone")
             mine = task.owner is not None and task.owner.key == message.key
             if task.status.ended:
-                return service.lights_out(message, ref) if mine else service.drop(message, "the task has ended")
+                if mine:
+                    return service.after_end(message, ref, task.status)
+                return service.pass_lane(message, ref, "the task has ended")
             if task.status is Status.PROCESSING and not mine:
                 return service.drop(message, "another message has claimed the task")
             if task.status is Status.QUEUED:
@@ -130,6 +139,38 @@ class Settling:
             except EntityChanged:
                 continue
             service.observe(service.event(Action.FAILED, ref, attempt=task.attempt, text=error.message))
+
+    def _poisoned_batch(self, incoming: Incoming) -> None:
+        """Send what a batch has left open as single tasks: only the one that kills its worker will fail.
+
+        Queues it for another attempt first, also what the batch has not claimed: a late holder may still claim that.
+        """
+        message, service = incoming.message, self._service
+        while True:
+            open_: list[TaskRecord] = []
+            again: list[TaskRecord] = []
+            ended: list[TaskRecord] = []
+            for task in self._repository.tasks_of_batch(ref_of(message), message.size):
+                mine = task.owner is not None and task.owner.key == message.key
+                if task.status.ended:
+                    ended += [task] * mine
+                elif task.status is Status.PROCESSING:
+                    open_ += [task] * mine
+                elif task.round == message.round and task.attempt == message.attempt:
+                    open_.append(task)
+                elif task.round == message.round and mine:
+                    again.append(task)
+            if not open_:
+                break
+            with contextlib.suppress(EntityChanged):  # read again
+                self._repository.release(open_, incoming.owner, service.clock.now())
+        for task in again:
+            text = "alone: its batch was delivered too often"
+            service.observe(service.event(Action.RETRYING, task.ref, attempt=message.attempt, text=text))
+            service.send_retry(message, task, delay=None)
+        failed = [task for task in ended if task.status is Status.FAILED]
+        for task in failed[:1] or ended[:1]:
+            service.after_end(message, task.ref, task.status)
 
     def _poisoned_job_message(self, message: Message) -> None:
         """Fail the job that a poisoned message was to move on, unless something else has moved it on."""
@@ -159,7 +200,8 @@ class Settling:
         if message.kind in (Kind.PLAN, Kind.DISPATCH) and sealed and stage is not None:
             if not stage.task_count:
                 return service.close_empty(message.epoch, stage)
-            first, size = (message.first, message.size) if message.size else (0, stage.task_count)
+            whole = (0, stage.policy.first_to_send(stage.task_count))
+            first, size = (message.first, message.size) if message.size else whole
             unsent = (task for task in self._repository.queued_tasks(stage, first, size) if task.attempt == 1)
             if next(unsent, None) is None:
                 return service.drop(message, "all it had to send has been sent")

@@ -7,17 +7,15 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Generic, Never, TypeVar, cast, get_args, get_origin, get_type_hints, overload
+from typing import Any, Generic, Literal, Never, TypeVar, get_args, get_origin, get_type_hints, overload
 
 from .context import JobContext, TaskContext
+from .options import DEFAULT_RETRY_DELAY, Options
 from .payload import Codec
 
 J = TypeVar("J")
 T = TypeVar("T")
 R = TypeVar("R")
-
-DEFAULT_RETRY_DELAY = timedelta(seconds=2)
-MAX_ATTEMPTS = 100
 
 FanOut = Callable[[Any, JobContext[J]], Iterable[T]]
 
@@ -25,24 +23,20 @@ FanOut = Callable[[Any, JobContext[J]], Iterable[T]]
 class Stage(Generic[J, T, R]):
     """One stage of a controller, made by `@stage`. As a class attribute it names the stage: `job.results(self.hello)`."""
 
-    def __init__(
-        self,
-        name: str,
-        task: Callable[..., Any],
-        *,
-        max_attempts: int,
-        retry_delay: timedelta,
-        unknown_options: tuple[str, ...],
-    ) -> None:
+    def __init__(self, name: str, task: Callable[..., Any], options: Options) -> None:
         """Keep what the decorator was given; it is checked when the controller's class is made."""
         self.name = name
-        self.max_attempts = max_attempts
-        self.retry_delay = retry_delay
-        self.unknown_options = unknown_options
+        self.options = options
         self.task_function = task
         self.fan_out_function: FanOut[Any, Any] | None = None
         self.attribute = getattr(task, "__name__", "task")
+        self.owner: type | None = None
         self.__doc__ = task.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Remember the class that defines the stage: its functions get one of it as `self`, also in other controllers."""
+        if self.owner is None:
+            self.owner, self.attribute = owner, name
 
     def fan_out(self, function: FanOut[J, T]) -> FanOut[J, T]:
         """Register the function that yields the stage's items, one for each task."""
@@ -57,7 +51,7 @@ class Stage(Generic[J, T, R]):
     @cached_property
     def item_codec(self) -> Codec:
         """Writes and reads the items, by the annotation of the task's parameter."""
-        return Codec(self._item_type())
+        return Codec(self._context_arguments()[1])
 
     @cached_property
     def result_codec(self) -> Codec:
@@ -69,15 +63,18 @@ class Stage(Generic[J, T, R]):
         found: list[tuple[str | None, str]] = []
         if not self.slug:
             found.append((None, "the name needs a letter or digit"))
-        found.extend((name, "is not an option of a stage in this version") for name in self.unknown_options)
-        attempts = cast("object", self.max_attempts)  # users need not type
-        if type(attempts) is not int or not 1 <= attempts <= MAX_ATTEMPTS:
-            found.append(("max_attempts", f"is {self.max_attempts!r}, must be a whole number from 1 to {MAX_ATTEMPTS}"))
-        delay = cast("object", self.retry_delay)
-        if not isinstance(delay, timedelta) or not timedelta(0) <= delay <= timedelta(days=7):
-            found.append(("retry_delay", f"is {self.retry_delay!r}, must be a timedelta from 0 to 7 days"))
+        found.extend(self.options.problems())
         found.extend((None, text) for text in self._signature_problems())
         return found
+
+    def refuses_params(self, params_type: Any) -> str:
+        """Return why the task can't take a controller's parameters, by their types; empty when it can."""
+        wanted, given = (get_origin(found) or found for found in (self._context_arguments()[0], params_type))
+        if Any in (wanted, given) or not (isinstance(wanted, type) and isinstance(given, type)):
+            return ""
+        if issubclass(given, wanted):
+            return ""
+        return f"its task takes the parameters {wanted.__name__}, and those of this controller are {given.__name__}"
 
     def _signature_problems(self) -> list[str]:
         found: list[str] = []
@@ -103,20 +100,28 @@ class Stage(Generic[J, T, R]):
                 found.append(f"an annotation of the task can't be resolved: {exc}")
         return found
 
-    def _item_type(self) -> Any:
+    def _context_arguments(self) -> tuple[Any, Any]:
+        """Return the types of the parameters and of the item, by the annotation of the task's argument."""
         parameters = list(inspect.signature(self.task_function).parameters)
         annotation = get_type_hints(self.task_function).get(parameters[1], Any)
-        if get_origin(annotation) is TaskContext:
-            item: Any = get_args(annotation)[1]
-            return Any if isinstance(item, TypeVar) else item
-        return Any
+        if get_origin(annotation) is not TaskContext:
+            return Any, Any
+        job, item = (Any if isinstance(found, TypeVar) else found for found in get_args(annotation))
+        return job, item
 
 
 class stage:  # noqa: N801 - a decorator, used as @stage("name")
     """Make a method a stage: it runs once for each item of its fan-out, in parallel, or once without a fan-out.
 
-    Options: `max_attempts` (1 to 100) is how often a task that raises is tried in all; `retry_delay` is the pause
-    before the second attempt, which doubles for each further one, with jitter (10 minutes at most unless it is larger).
+    Options:
+    `max_attempts` (1 to 100) is how often a task that raises is tried in all; `retry_delay` is the pause before the
+    second attempt, which doubles for each further one, with jitter (10 minutes at most unless it is larger).
+    `on_failure` says what happens when tasks have failed for good: `"fail"`, the others finish, then the job fails;
+    `"stop"`, what has not started is not run any more, and the job fails; `"continue"`, the job goes on.
+    `tolerated_failures` is how many tasks (an int), or what share of them (a float, rounded down), may fail before that.
+    `max_parallel` is how many of the stage's tasks run at a time at most, wherever they run.
+    `skip_if` is a function of the job context; when it is true the stage closes with 0 tasks, and the job goes on.
+    `batch` (1 to 100) is how many small tasks share one message, one claim and one record; not with `max_parallel`.
     """
 
     def __init__(
@@ -125,13 +130,25 @@ class stage:  # noqa: N801 - a decorator, used as @stage("name")
         *,
         max_attempts: int = 1,
         retry_delay: timedelta = DEFAULT_RETRY_DELAY,
-        **unknown_options: Never,
+        on_failure: Literal["fail", "stop", "continue"] = "fail",
+        tolerated_failures: int | float = 0,
+        max_parallel: int | None = None,
+        skip_if: Callable[[JobContext[Any]], bool] | None = None,
+        batch: int = 1,
+        **unknown: Never,
     ) -> None:
         """Keep the options; they are checked when the controller's class is made."""
         self.name = name
-        self.max_attempts = max_attempts
-        self.retry_delay = retry_delay
-        self.unknown_options = tuple(unknown_options)
+        self.options = Options(
+            max_attempts=max_attempts,
+            retry_delay=retry_delay,
+            on_failure=on_failure,
+            tolerated_failures=tolerated_failures,
+            max_parallel=max_parallel,
+            skip_if=skip_if,
+            batch=batch,
+            unknown=tuple(unknown),
+        )
 
     @overload
     def __call__(self, function: Callable[[Any, TaskContext[J, T]], Awaitable[R]]) -> Stage[J, T, R]: ...
@@ -139,10 +156,4 @@ class stage:  # noqa: N801 - a decorator, used as @stage("name")
     def __call__(self, function: Callable[[Any, TaskContext[J, T]], R]) -> Stage[J, T, R]: ...
     def __call__(self, function: Callable[..., Any]) -> Stage[Any, Any, Any]:
         """Decorate the task."""
-        return Stage(
-            self.name,
-            function,
-            max_attempts=self.max_attempts,
-            retry_delay=self.retry_delay,
-            unknown_options=self.unknown_options,
-        )
+        return Stage(self.name, function, self.options)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from jobkit.runtime.context import TaskContext
-from jobkit.runtime.controller import BaseController
 from jobkit.runtime.execution import call_task
 from jobkit.runtime.jobs import Jobs, LoadedJob
 from jobkit.runtime.model import JobRecord
@@ -39,9 +38,9 @@ class WatchedJobs(Jobs):
         super().__init__(repository, registry)
         self._around = around
 
-    def load(self, record: JobRecord) -> LoadedJob:
+    def load(self, record: JobRecord, names: dict[int, str] | None = None) -> LoadedJob:
         """Make a job's controller and context. Raises UnknownJobType, InvalidParams."""
-        found = super().load(record)
+        found = super().load(record, names)
         facts = {field.name: getattr(found, field.name) for field in fields(found)}
         return _WatchedJob(**facts, around=self._around)
 
@@ -53,14 +52,14 @@ class _WatchedJob(LoadedJob):
     def stage(self, number: int) -> Stage[Any, Any, Any]:
         stage = LoadedJob.stage(self, number)
 
-        def run(controller: BaseController[Any], task: TaskContext[Any, Any]) -> Any:
+        def run(host: Any, task: TaskContext[Any, Any]) -> Any:
             return self.around(
                 Run(
                     job_id=self.record.job_id,
                     number=number,
                     stage=stage,
                     task=task,
-                    code=lambda: call_task(stage, controller, task),
+                    code=lambda: call_task(stage, host, task),
                 )
             )
 
