@@ -211,7 +211,8 @@ class Chaos:
                 raise
             value = None
         if handling.kill:
-            self._note(handling, Disturbance.KILL)
+            if not handling.dead:
+                self._note(handling, Disturbance.KILL)
             raise self._die(handling)
         return value
 
