@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar
@@ -12,25 +12,14 @@ from driver import Crash
 from invariants import Written
 from jobkit.runtime.errors import EntityChanged, EntityExists, EntityNotFound, StoreUnavailable
 from jobkit.runtime.messages import POISON_SUFFIX
-from jobkit.runtime.storage.ports import (
-    Condition,
-    Delete,
-    Delivery,
-    Entity,
-    Insert,
-    Mode,
-    Operation,
-    Queues,
-    Span,
-    Store,
-    Tables,
-    Update,
-    Upsert,
-)
+from jobkit.runtime.storage.ports import Delete, Delivery, Insert, Mode, Operation, Store, Update
+from jobkit.testing.ports import Call as PortCall
+from jobkit.testing.ports import around_calls
 
 T = TypeVar("T")
 
 LATE_S = 3_000.0
+_REFUSALS = {Insert: EntityExists, Delete: EntityNotFound}
 
 
 class Kind(Enum):
@@ -118,7 +107,7 @@ class Faulty:
         self._poison = False
         self._numbers: dict[str, int] = {}
         self.real = store
-        self.store = Store(_FaultyTables(store.tables, self), _FaultyQueues(store.queues, self))
+        self.store = around_calls(store, self._around)
 
     def revive(self) -> None:
         self.dead = False
@@ -177,81 +166,30 @@ class Faulty:
         again(LATE_S if kind is Kind.TWICE_LATE else 0.0)
         return result
 
-    def _apply(self, do: Callable[[], T], keep: Callable[[], list[Written]] | None) -> T:
-        if keep is None:
-            return do()
-        with self.lock:  # so that the history is in the order in which it happened
-            steps = keep()
-            result = do()
-            self.history += steps
-        return result
+    def _around(self, call: PortCall, do: Callable[[], T]) -> T:
+        """Say of a call of the store what may go wrong with it, what is to be kept of it, and how it is repeated."""
+        match call.verb:
+            case "receive" | "extend" | "peek" | "length":
+                return do()  # the host's own: dying before or after them is dying around the handler
+            case "send":
 
+                def send(more_s: float = 0.0) -> None:
+                    self.delays.append((call.place, call.delay_s))
+                    self.real.queues.send(call.place, call.body, delay_s=call.delay_s + more_s)
 
-class _FaultyTables:
-    def __init__(self, tables: Tables, faulty: Faulty) -> None:
-        self._tables = tables
-        self._faulty = faulty
-
-    def insert(self, table: str, entity: Entity) -> str:
-        keep = self._keep(table, [Insert(entity)])
-        return self._faulty.call(
-            "insert", table, lambda: self._tables.insert(table, entity), keep=keep, refusal=EntityExists
+                keep = [Written(call.place, body=call.body)]
+                return self.call("send", call.place, send, keep=lambda: keep, again=send)  # type: ignore[return-value] - None
+            case "get" | "query":
+                return self.call(call.verb, call.place, do, reads=(call.partition, call.row))
+            case "remove":
+                return self.call("remove", call.place, do, refusal=EntityNotFound)
+        return self.call(
+            call.verb,
+            call.place,
+            do,
+            keep=lambda: [self._written(call.place, operation) for operation in call.operations],
+            refusal=_REFUSALS.get(type(call.operations[0]), EntityChanged),
         )
-
-    def get(self, table: str, partition: str, row: str, *, select: Sequence[str] | None = None) -> Entity:
-        return self._faulty.call(
-            "get", table, lambda: self._tables.get(table, partition, row, select=select), reads=(partition, row)
-        )
-
-    def update(self, table: str, entity: Entity, *, etag: str, mode: Mode = Mode.MERGE) -> str:
-        keep = self._keep(table, [Update(entity, etag, mode)])
-        return self._faulty.call(
-            "update", table, lambda: self._tables.update(table, entity, etag=etag, mode=mode), keep=keep
-        )
-
-    def upsert(self, table: str, entity: Entity) -> str:
-        keep = self._keep(table, [Upsert(entity)])
-        return self._faulty.call("upsert", table, lambda: self._tables.upsert(table, entity), keep=keep)
-
-    def delete(self, table: str, partition: str, row: str, *, etag: str) -> None:
-        keep = self._keep(table, [Delete(partition, row, etag)])
-        return self._faulty.call(
-            "delete",
-            table,
-            lambda: self._tables.delete(table, partition, row, etag=etag),
-            keep=keep,
-            refusal=EntityNotFound,
-        )
-
-    def query(
-        self,
-        table: str,
-        partition: str | Span,
-        *,
-        rows: Span | None = None,
-        where: Sequence[Condition] = (),
-        select: Sequence[str] | None = None,
-        top: int | None = None,
-    ) -> Iterator[Entity]:
-        return self._faulty.call(
-            "query",
-            table,
-            lambda: self._tables.query(table, partition, rows=rows, where=where, select=select, top=top),
-            reads=(partition if isinstance(partition, str) else "", ""),
-        )
-
-    def transact(self, table: str, operations: Sequence[Operation]) -> list[str]:
-        refusal = EntityExists if isinstance(operations[0], Insert) else EntityChanged
-        return self._faulty.call(
-            "transact",
-            table,
-            lambda: self._tables.transact(table, operations),
-            keep=self._keep(table, operations),
-            refusal=refusal,
-        )
-
-    def _keep(self, table: str, operations: Sequence[Operation]) -> Callable[[], list[Written]]:
-        return lambda: [self._written(table, operation) for operation in operations]
 
     def _written(self, table: str, operation: Operation) -> Written:
         if isinstance(operation, Delete):
@@ -261,7 +199,7 @@ class _FaultyTables:
         before: dict[str, Any] | None = None
         if not isinstance(operation, Insert):
             try:
-                before = dict(self._tables.get(table, partition, row).properties)
+                before = dict(self.real.tables.get(table, partition, row).properties)
             except EntityNotFound:
                 before = None
         after: dict[str, Any] | None = None
@@ -270,32 +208,11 @@ class _FaultyTables:
             after = {**((before or {}) if merged else {}), **operation.entity.properties}
         return Written(table, partition, row, before, after)
 
-
-class _FaultyQueues:
-    def __init__(self, queues: Queues, faulty: Faulty) -> None:
-        self._queues = queues
-        self._faulty = faulty
-
-    def send(self, queue: str, body: str, *, delay_s: float = 0.0) -> None:
-        def do(more_s: float = 0.0) -> None:
-            self._faulty.delays.append((queue, delay_s))
-            self._queues.send(queue, body, delay_s=delay_s + more_s)
-
-        return self._faulty.call("send", queue, do, keep=lambda: [Written(queue, body=body)], again=do)
-
-    def delete(self, queue: str, delivery: Delivery) -> None:
-        self._faulty.call("remove", queue, lambda: self._queues.delete(queue, delivery), refusal=EntityNotFound)
-
-    # The host's own calls: dying before or after them is dying around the handler.
-
-    def receive(self, queue: str, *, limit: int, visibility_s: float) -> list[Delivery]:
-        return self._queues.receive(queue, limit=limit, visibility_s=visibility_s)
-
-    def extend(self, queue: str, delivery: Delivery, *, visibility_s: float) -> Delivery:
-        return self._queues.extend(queue, delivery, visibility_s=visibility_s)
-
-    def peek(self, queue: str, *, limit: int) -> list[Delivery]:
-        return self._queues.peek(queue, limit=limit)
-
-    def length(self, queue: str) -> int:
-        return self._queues.length(queue)
+    def _apply(self, do: Callable[[], T], keep: Callable[[], list[Written]] | None) -> T:
+        if keep is None:
+            return do()
+        with self.lock:  # so that the history is in the order in which it happened
+            steps = keep()
+            result = do()
+            self.history += steps
+        return result

@@ -218,6 +218,8 @@ def test_help_lists_each_field_with_its_type_check_and_default_before_the_option
         "--instances",
         "--concurrency",
         "--timeout",
+        "--chaos",
+        "--seed",
         "-h,",
     ]
     assert own.splitlines()[-1] == "  For example: jobkit run kinds --name TEXT"

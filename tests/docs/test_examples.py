@@ -31,6 +31,22 @@ def test_the_example_project_runs_whole_and_its_second_stage_alone(tmp_path):
     assert alone["job_id"] != whole["job_id"]
 
 
+def test_the_page_on_testing_shows_the_example_projects_tests_to_the_letter():
+    page = (ROOT / "docs/testing.md").read_text("utf-8")
+    shown = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+
+    example = (ROOT / "examples/tiles/tests/test_tiles.py").read_text("utf-8")
+
+    assert ['"""The example of docs/testing.md."""\n\n' + code for code in shown] == [example]
+
+
+def test_the_example_projects_own_tests_pass(tmp_path):
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-o", f"cache_dir={tmp_path}"]
+    done = subprocess.run(command, cwd=ROOT / "examples/tiles", capture_output=True, text=True, timeout=60)
+
+    assert (done.returncode, done.stdout.splitlines()[-1].partition(" in ")[0]) == (0, "8 passed"), done.stdout
+
+
 def test_every_command_has_an_example_in_its_help_and_a_place_in_the_docs():
     cli = (ROOT / "docs/cli.md").read_text("utf-8")
     commands = {command.callback.__name__.replace("_", " "): command.callback for command in app.registered_commands}

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 HEAVY = {"azure", "libcst", "pathspec", "cookiecutter", "sqlite3", "asyncio", "pydantic", "rfc8785"}
-OURS = {"jobkit.deprecation", "jobkit.local", "jobkit.runtime", "jobkit.views"}
+OURS = {"jobkit.deprecation", "jobkit.local", "jobkit.runtime", "jobkit.testing", "jobkit.views"}
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""A further instance of `jobkit run` in a process of its own: `python -m jobkit.cli.child STORE CONCURRENCY JOB`.
+"""A further instance of `jobkit run` in a process of its own: `python -m jobkit.cli.child STORE CONCURRENCY JOB [CHAOS]`.
 
 It tells the events of the job on stdout, a line for each tenth of a second. A line on stdin, the grace in seconds, ends
 it; the end of stdin alone means that its parent is dead, and ends it at once.
@@ -9,20 +9,23 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from jobkit.runtime.events import Event
 from jobkit.runtime.loader import load
 
 from .fleet import write_events
-from .session import here, open_session
+from .session import here, open_session, stop_instance
+
+if TYPE_CHECKING:
+    from .chaos import RunChaos
 
 TELL_EVERY_S: Final = 0.1
 
 
 def main() -> None:
     """Work until told to stop."""
-    path, concurrency, job_id = sys.argv[1:]
+    path, concurrency, job_id, *chaos_words = sys.argv[1:]
     parent_writes, parent_reads = _take_pipes()
     lock = threading.Lock()
     events: list[Event] = []
@@ -49,12 +52,18 @@ def main() -> None:
     threading.Thread(target=listen, daemon=True).start()
     project = here()
     with open_session(f"local:{path}", project=project, loaded=load(project)) as session:
-        instance = session.instance(session.service(observe), concurrency=int(concurrency))
+        chaos: RunChaos | None = None
+        if chaos_words:
+            from .chaos import RunChaos  # only for those who use it
+
+            chaos = RunChaos.of_instance(session.store, job_id, chaos_words)
+        service = session.service(observe, chaos=chaos)
+        instance = session.instance(service, concurrency=int(concurrency), chaos=chaos)
         instance.start()
         try:
             while not stopped.wait(TELL_EVERY_S):
                 tell()
-            left = instance.stop(float(grace[0] or 0))
+            left = stop_instance(instance, chaos, float(grace[0] or 0))
             tell()
         except BrokenPipeError:
             left = 1  # nobody listens any more

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -30,12 +30,17 @@ class Fleet:
         store_path: Path,
         concurrency: int,
         job_id: str,
+        chaos_words: Sequence[str],
         observe: Observe,
         lost: Callable[[int], None],
     ) -> None:
-        """Keep `size` instances alive; `observe` gets their events, `lost` the number of one that died."""
+        """Keep `size` instances alive; `observe` gets their events, `lost` the number of one that died.
+
+        `chaos_words` says how each is to be disturbed, nothing for not at all (`RunChaos.words`).
+        """
         self._size = size
-        self._command = [sys.executable, "-m", "jobkit.cli.child", str(store_path), str(concurrency), job_id]
+        words = [str(store_path), str(concurrency), job_id, *chaos_words]
+        self._command = [sys.executable, "-m", "jobkit.cli.child", *words]
         self._job_id = job_id
         self._observe = observe
         self._lost = lost

@@ -8,9 +8,8 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Generator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
@@ -20,25 +19,26 @@ from jobkit.runtime.documents import job_document
 from jobkit.runtime.errors import StoreUnavailable
 from jobkit.runtime.events import Action, Event
 from jobkit.runtime.model import Chain, Status
-from jobkit.runtime.service import Service
+from jobkit.runtime.service import Service, Submitted
 from jobkit.views.progress import stage_line
 
 from .fleet import Fleet
 from .jobargs import JobArguments, option, run_job_command
 from .output import INTERRUPTED, err, foreign_output_on_stderr, is_piped, print_json, say, show, write_out
-from .session import Session, open_session
+from .session import Session, open_session, stop_instance
+from .telling import EventLog, ProgressLines
 from .watch import JobWatch
+
+if TYPE_CHECKING:
+    from jobkit.testing.shares import Shares
+
+    from .chaos import RunChaos
 
 POLL_S: Final = 0.5
 FRAME_S: Final = 0.1
 GRACE_S: Final = 5.0
 BROKEN_S: Final = 10.0
-REPORT_S: Final = 30.0
 TIMED_OUT: Final = 4
-MOST_TOLD: Final = 10
-TOLD: Final = frozenset(
-    {Action.FAILED, Action.RETRYING, Action.TAKEN_OVER, Action.POISONED, Action.REFUSED, Action.HOOK_FAILED}
-)
 STOPPING: Final = f"stopping: running tasks have {GRACE_S:g} s to end (Ctrl-C again leaves at once)"
 
 _EXTRA = (
@@ -54,6 +54,15 @@ _EXTRA = (
         help="How many tasks each works on at once.",
     ),
     option("timeout", float | None, None, "--timeout", min=0, metavar="S", help="Stop after so many seconds."),
+    option(
+        "chaos",
+        str | None,
+        None,
+        "--chaos",
+        metavar="SHARES",
+        help="Disturb the run, such as kill=5%,duplicate=5%,late=5%,error=2%, and tell which tasks ran twice.",
+    ),
+    option("seed", int | None, None, "--seed", min=0, metavar="N", help="Make the same choice for --chaos again."),
 )
 
 
@@ -63,9 +72,10 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _run(arguments: JobArguments) -> None:
+    shares = _read_shares(arguments)
     with open_session(arguments.store, project=arguments.project, loaded=arguments.loaded) as session:
         try:
-            code = _Run(arguments, session).run()
+            code = _Run(arguments, session, shares).run()
         except KeyboardInterrupt:  # before its instance has begun, or while the result is shown
             say(f"interrupted\nNothing is lost. Go on with:\n  {arguments.go_on_command()}")
             code = INTERRUPTED
@@ -73,12 +83,24 @@ def _run(arguments: JobArguments) -> None:
         raise typer.Exit(code)
 
 
+def _read_shares(arguments: JobArguments) -> Shares | None:
+    """Return what is to be disturbed, None for nothing. Raises InvalidSetting, OptionsContradict."""
+    chaos, seed = arguments.extra["chaos"], arguments.extra["seed"]
+    if chaos is None and seed is None:
+        return None
+    from .chaos import read_shares  # only for those who use it
+
+    return read_shares(chaos, seed, store=arguments.store)
+
+
 class _Run:
     """One call of `jobkit run`."""
 
-    def __init__(self, arguments: JobArguments, session: Session) -> None:
+    def __init__(self, arguments: JobArguments, session: Session, shares: Shares | None) -> None:
         self._arguments = arguments
         self._session = session
+        self._shares = shares
+        self._chaos: RunChaos | None = None
         self._clock = SystemClock()
         self._started = time.monotonic()
         timeout = arguments.extra["timeout"]
@@ -90,18 +112,28 @@ class _Run:
     def run(self) -> int:
         """Submit, work, show; return the exit code."""
         submitted = self._arguments.submit(self._session.service(lambda _: None))
+        try:
+            return self._go_on(submitted)
+        finally:
+            self._end_chaos()
+
+    def _go_on(self, submitted: Submitted) -> int:
         chain = submitted.chain
         watch = JobWatch(chain.job.job_id)
-        log = _EventLog()
+        log = EventLog()
 
         def observe(event: Event, instance: int = 1) -> None:
             watch.observe(event, instance)
             log.observe(event, instance)
 
         self._observe = observe
-        self._service: Service = self._session.service(observe)
         verb = "created" if submitted.created else "already there" if chain.job.status.ended else "goes on"
         say(f"job {chain.job.job_id} {verb}")
+        if self._shares is not None:
+            from .chaos import RunChaos  # only for those who use it
+
+            self._chaos = RunChaos.of_run(self._session.store, self._shares, chain.job)
+        self._service: Service = self._session.service(observe, chaos=self._chaos)
         if not chain.job.status.ended:
             chain = watch.poll(self._service.repository)
         if not chain.job.status.ended:
@@ -118,12 +150,13 @@ class _Run:
     def _work(self, watch: JobWatch) -> int:
         """Work until the job has ended; return 0 then, or the exit code of what came in between."""
         extra = self._arguments.extra
-        instance = self._session.instance(self._service, concurrency=extra["concurrency"])
+        instance = self._session.instance(self._service, concurrency=extra["concurrency"], chaos=self._chaos)
         fleet = self._fleet = Fleet(
             size=extra["instances"] - 1,
             store_path=self._session.store_path,
             concurrency=extra["concurrency"],
             job_id=watch.job_id,
+            chaos_words=self._chaos.words if self._chaos is not None else [],
             observe=self._observe,
             lost=lambda number: self._instance_lost(watch, number),
         )
@@ -149,10 +182,10 @@ class _Run:
     def _stop(self, instance: Instance) -> int:
         """Stop all instances; return how many messages this process is still at work on."""
         if self._fleet is None:
-            return instance.stop(GRACE_S)
+            return stop_instance(instance, self._chaos, GRACE_S)
         others = threading.Thread(target=self._fleet.stop, args=(GRACE_S,), daemon=True)
         others.start()
-        left = instance.stop(GRACE_S)
+        left = stop_instance(instance, self._chaos, GRACE_S)
         others.join()
         return left
 
@@ -168,12 +201,13 @@ class _Run:
             now = time.monotonic()
             if self._deadline is not None and now >= self._deadline:
                 return False
-            if instance.broken is None:
+            broken = instance.broken
+            if broken is None or (self._chaos is not None and self._chaos.injected(broken)):
                 broken_since = None
             elif broken_since is None:
                 broken_since = now
             elif now - broken_since > BROKEN_S:
-                raise instance.broken
+                raise broken
             if watch.changed.is_set() or now - polled >= POLL_S:
                 watch.changed.clear()
                 polled = now
@@ -191,7 +225,7 @@ class _Run:
     def _display(self, watch: JobWatch) -> Generator[Callable[[], None]]:
         """Give a function that shows the progress: bars on a terminal, lines elsewhere."""
         if not sys.stderr.isatty() or err().is_dumb_terminal:
-            lines = _Lines(watch, self._clock)
+            lines = ProgressLines(watch, self._clock)
             yield lines.show
             return
         from rich.live import Live
@@ -224,7 +258,13 @@ class _Run:
             next_command = "Nothing is lost. Go on with"
         return f"{left}\n{next_command}:\n  {self._arguments.go_on_command()}"
 
+    def _end_chaos(self) -> dict[str, Any] | None:
+        """Tell what chaos came to, and return it as JSON data; None without, or when that has been done."""
+        chaos, self._chaos = self._chaos, None
+        return None if chaos is None else chaos.end()
+
     def _leave(self, left: int, code: int) -> int:
+        self._end_chaos()
         if left:  # tasks still run in threads that can't be stopped: leave without waiting for them
             self._session.store.close()
             sys.stdout.flush()
@@ -242,54 +282,14 @@ class _Run:
         ]
         tasks = f"{run:,} {'task' if run == 1 else 'tasks'} run in {self._took_s:.2f} s{rate}"
         say(", ".join([tasks, *(f"{n:,} {what}" for n, what in more if n)]))
+        chaos = self._end_chaos()
         if self._arguments.json:
-            print_json(job_document(chain))
+            print_json(job_document(chain) | ({} if chaos is None else {"chaos": chaos}))
             return
         from jobkit.views.job import job_view
 
         show(job_view(chain, whole=is_piped()))
         write_out(f"\nLook again: jobkit inspect job {chain.job.job_id[:12]}{self._arguments.store_option}\n")
-
-
-class _EventLog:
-    """Says on stderr what went wrong, with instance, job, stage and task; of each kind the first ones only."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._told: Counter[Action] = Counter()
-
-    def observe(self, event: Event, instance: int) -> None:
-        if event.action not in TOLD:
-            return
-        with self._lock:
-            self._told[event.action] += 1
-            told = self._told[event.action]
-        if told <= MOST_TOLD:
-            where = f"instance {instance} job {event.job_id[:12]}"
-            where += f" stage {event.stage}" if event.stage is not None else ""
-            where += f" task {event.index}" if event.index is not None else ""
-            say(f"{where}: {event.action.value}{f' ({event.text:.300})' if event.text else ''}")
-        elif told == MOST_TOLD + 1:
-            say(f"more tasks {event.action.value}; they are counted at the end")
-
-
-class _Lines:
-    """Progress without a terminal: a line when a stage is sealed or ends, and every half minute."""
-
-    def __init__(self, watch: JobWatch, clock: SystemClock) -> None:
-        self._watch = watch
-        self._clock = clock
-        self._told: dict[int, str] = {}
-        self._told_at = time.monotonic()
-
-    def show(self) -> None:
-        due = time.monotonic() - self._told_at >= REPORT_S
-        for stage in self._watch.stages(self._clock.now()):
-            state = "ended" if stage.status.ended else "sealed" if stage.total is not None else ""
-            if state and (self._told.get(stage.number) != state or (due and state == "sealed")):
-                self._told[stage.number] = state
-                self._told_at = time.monotonic()
-                say(stage_line(stage))
 
 
 @contextlib.contextmanager

@@ -6,10 +6,11 @@ import contextlib
 import os
 import random
 import re
+import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from jobkit.local import LocalStore
 from jobkit.local.host import Instance
@@ -19,8 +20,12 @@ from jobkit.runtime.events import Observer
 from jobkit.runtime.loader import Loaded, Project, find_project, load
 from jobkit.runtime.processing import Processing
 from jobkit.runtime.service import Service
+from jobkit.runtime.storage.ports import Delivery
 
 from .output import foreign_output_on_stderr, say
+
+if TYPE_CHECKING:
+    from .chaos import RunChaos
 
 _HUB: Final = re.compile(r"[a-z][a-z0-9]{2,30}")
 LOCAL_FILE: Final = Path(".jobkit") / "local.db"
@@ -34,10 +39,10 @@ class Session:
     store: LocalStore
     store_path: Path
 
-    def service(self, observe: Observer) -> Service:
-        """Make the service of one instance."""
-        return Service(
-            self.store.store,
+    def service(self, observe: Observer, *, chaos: RunChaos | None = None) -> Service:
+        """Make the service of one instance; `chaos` disturbs it."""
+        service = Service(
+            self.store.store if chaos is None else chaos.store,
             self.loaded.registry,
             clock=SystemClock(),
             rng=random.Random(),  # noqa: S311 - names that must differ, not secrets
@@ -46,16 +51,32 @@ class Session:
             each=self.store.queues.each,
             together=self.store.together,
         )
+        if chaos is not None:
+            chaos.watch(service, self.loaded.registry)
+        return service
 
-    def instance(self, service: Service, *, concurrency: int) -> Instance:
+    def instance(self, service: Service, *, concurrency: int, chaos: RunChaos | None = None) -> Instance:
         """Make an instance that works on the store's queues; what goes wrong with a message is told on stderr."""
+        handle = Processing(service).handle
+
+        def tell(queue: str, _: Delivery, exc: BaseException) -> None:
+            if chaos is None or not chaos.injected(exc):
+                say(f"warning: {queue}: {type(exc).__name__}: {exc}")
+
         return Instance(
-            self.store.queues,
-            Processing(service).handle,
+            self.store.queues if chaos is None else chaos.store.queues,
+            handle if chaos is None else chaos.handler(handle),
             waiter=self.store,
             concurrency=concurrency,
-            on_error=lambda queue, _, exc: say(f"warning: {queue}: {type(exc).__name__}: {exc}"),
+            on_error=tell,
         )
+
+
+def stop_instance(instance: Instance, chaos: RunChaos | None, grace_s: float) -> int:
+    """Stop an instance, and what chaos still has at work; return how many messages are at work after `grace_s`."""
+    deadline = time.monotonic() + grace_s
+    left = instance.stop(grace_s)
+    return left if chaos is None else left + chaos.finish(max(0.0, deadline - time.monotonic()))
 
 
 def here() -> Project | None:

@@ -253,6 +253,12 @@ class MemoryQueues:
         with self._lock:
             return len(self._queues.get(queue, {}))
 
+    def first_visible_in_s(self, queues: Sequence[str]) -> float | None:
+        """Return how long it takes until the first message is visible (0: it is); None if there are no messages."""
+        with self._lock:
+            visible_at = [message.visible_at for queue in queues for message in self._queues.get(queue, {}).values()]
+        return max(0.0, (min(visible_at) - self._clock.now()).total_seconds()) if visible_at else None
+
     def _visible(self, queue: str) -> list[_Message]:
         now = self._clock.now()
         visible = [message for message in self._queues.get(queue, {}).values() if message.visible_at <= now]

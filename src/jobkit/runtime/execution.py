@@ -18,6 +18,7 @@ from .payload import check_size
 from .signals import PermanentError, RetryLater
 from .stage import Stage
 
+_OWN_FRAMES: Final = ("jobkit.runtime.", "jobkit.testing.")
 _CONTROL: Final = dict.fromkeys({*range(0x20), 0x7F} - set(map(ord, "\n\r\t")), "\N{REPLACEMENT CHARACTER}")
 
 
@@ -57,23 +58,9 @@ def run_task(
     report: Callable[[int, int, str], None],
 ) -> Outcome:
     """Run one attempt. Whatever the user's code raises is an outcome; only StoreUnavailable passes through."""
-    context: TaskContext[Any, Any] | None = None
     try:
-        context = TaskContext(
-            task_id=ref.task_id,
-            index=ref.index,
-            attempt=attempt,
-            params=None if params_json is None else stage.item_codec.decode(params_json),
-            job=job.context,
-            report=report,
-        )
-        value = stage.task_function(job.host(stage), context)
-        if inspect.isawaitable(value):
-            import asyncio  # only for those who use it: it is slow to import
-
-            value = asyncio.run(_await(value))
-        result_json = stage.result_codec.encode(value, what="what the task returned")
-        return Outcome(result_json=check_size(result_json, what="what the task returned"))
+        result_json = attempt_task(job, stage, ref, attempt=attempt, params_json=params_json, report=report)
+        return Outcome(result_json=result_json)
     except StoreUnavailable:
         raise
     except RetryLater as exc:
@@ -82,9 +69,42 @@ def run_task(
         return Outcome(failure=describe_exception(exc), permanent=True)
     except BaseException as exc:  # noqa: BLE001 - SystemExit too is a failure of the task, never the end of the worker
         return Outcome(failure=describe_exception(exc))
+
+
+def attempt_task(
+    job: LoadedJob,
+    stage: Stage[Any, Any, Any],
+    ref: TaskRef,
+    *,
+    attempt: int,
+    params_json: str | None,
+    report: Callable[[int, int, str], None],
+) -> str:
+    """Run one attempt and return, as JSON, what it returned. Raises what the user's code raises, PayloadRefused."""
+    context: TaskContext[Any, Any] = TaskContext(
+        task_id=ref.task_id,
+        index=ref.index,
+        attempt=attempt,
+        params=None if params_json is None else stage.item_codec.decode(params_json),
+        job=job.context,
+        report=report,
+    )
+    try:
+        value = call_task(stage, job.host(stage), context)
+        result_json = stage.result_codec.encode(value, what="what the task returned")
+        return check_size(result_json, what="what the task returned")
     finally:
-        if context is not None:
-            context.remove_workdir()
+        context.remove_workdir()
+
+
+def call_task(stage: Stage[Any, Any, Any], host: Any, context: TaskContext[Any, Any]) -> Any:
+    """Call a task's function on its host, and wait for what an `async def` returns."""
+    value = stage.task_function(host, context)
+    if inspect.isawaitable(value):
+        import asyncio  # only for those who use it: it is slow to import
+
+        return asyncio.run(_await(value))
+    return value
 
 
 def run_hook(job: LoadedJob, *, status: str) -> None:
@@ -103,7 +123,7 @@ async def _await(value: Any) -> Any:
 
 
 def _skip_own_frames(tb: TracebackType | None) -> TracebackType | None:
-    while tb is not None and tb.tb_frame.f_globals.get("__name__", "").startswith("jobkit.runtime."):
+    while tb is not None and tb.tb_frame.f_globals.get("__name__", "").startswith(_OWN_FRAMES):
         if tb.tb_next is None or tb.tb_frame.f_globals["__name__"] == "jobkit.runtime.controllers":
             break
         tb = tb.tb_next
