@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar, overload
 
 from jobkit.runtime.context import JobContext, Reader, StageResults, TaskFailure, TaskResult
 from jobkit.runtime.controller import BaseController
+from jobkit.runtime.definition import number_of, validate_params
 from jobkit.runtime.errors import InvalidSelection, InvalidSetting, InvalidSource, WrongUsage
 from jobkit.runtime.execution import attempt_task
 from jobkit.runtime.jobs import EarlierResults, LoadedJob
@@ -108,7 +109,7 @@ def run_task(
         if progress is not None:
             progress.append(Progress(done, total, text))
 
-    number = type(job.controller).number_of(stage)
+    number = number_of(type(job.controller), stage)
     ref = TaskRef(job_id=job.record.job_id, stage=number, plan="alone", index=index)
     text = outside_of_a_loop(
         lambda: attempt_task(job, stage, ref, attempt=attempt, params_json=params_json, report=report)
@@ -167,7 +168,7 @@ def _load(
         context=JobContext(
             job_id=record.job_id,
             job_type=record.job_type,
-            params=owner.validate(json.loads(record.params_json)),
+            params=validate_params(owner, json.loads(record.params_json)),
             reader=_reader(wanted, owner, earlier),
         ),
     )
@@ -226,7 +227,7 @@ class _Given:
             ]
 
     def results(self, stage: Stage[Any, Any, Any]) -> Iterator[TaskResult[Any]]:
-        number = self._controller.number_of(stage)
+        number = number_of(self._controller, stage)
         if stage not in self._results:
             raise ValueError(
                 f"stage {number} {stage.name!r} has no results here: give them as earlier={{stage: [...]}}"
@@ -236,7 +237,7 @@ class _Given:
             yield TaskResult(task_id=name, index=index, value=stage.result_codec.decode(text))
 
     def failures(self, stage: Stage[Any, Any, Any]) -> Iterator[TaskFailure]:
-        _ = self._controller.number_of(stage)
+        _ = number_of(self._controller, stage)
         return iter(())
 
     def stages(self) -> list[StageResults]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
 from jobkit.runtime.controller import BaseController
+from jobkit.runtime.definition import number_of, select_stages
 from jobkit.runtime.errors import InvalidSelection, InvalidSetting
 from jobkit.runtime.model import StageRecord
 from jobkit.runtime.stage import Stage
@@ -143,9 +144,9 @@ class FaultPlan:
 def stage_number(controller: type[BaseController[Any]], stage: StageName) -> int:
     """Return a stage's number, from 1. Raises InvalidSelection."""
     if not isinstance(stage, Stage):
-        return controller.select_stages([stage])[0]
+        return select_stages(controller, [stage])[0]
     try:
-        return controller.number_of(stage)
+        return number_of(controller, stage)
     except ValueError as exc:
         raise InvalidSelection(job_type=controller.job_type, reason=str(exc)) from exc
 
