@@ -30,6 +30,23 @@ class Noop(BaseController[NoopParams]):
         return job.stages()[0].summary.completed
 
 
+class Batched(BaseController[NoopParams]):
+    """The same, fifty tasks a message."""
+
+    job_type = "noop_batched"
+
+    @stage("noop", batch=50)
+    def noop(self, task: TaskContext[NoopParams, int]) -> int:
+        return task.params
+
+    @noop.fan_out
+    def numbers(self, job: JobContext[NoopParams]) -> Iterator[int]:
+        yield from range(job.params.n)
+
+    def aggregate(self, job: JobContext[NoopParams]) -> int:
+        return job.stages()[0].summary.completed
+
+
 def chain_controller(stages: int, tasks: int) -> type[BaseController[Params]]:
     """Make a controller of many small stages, to time the way from one to the next."""
 
