@@ -44,6 +44,7 @@ def test_a_completed_job_shows_its_verdict_stages_and_results():
         ),
         closed(1, "Cut", 3),
         closed(2, "Check", 1, took_s=0.02),
+        closed(3, "Report", 0, took_s=0.001, skipped=True),
     )
 
     assert (
@@ -54,9 +55,10 @@ id          0123456789abcdef0123456789abcdef
 parameters  {"width":5000,"tile_px":512}
 created     2024-02-29 12:00:00 UTC
 
-   stage  status     tasks  done  failed    time  lights out by
-1  Cut    completed      3     3       0  1.50 s  task 2
-2  Check  completed      1     1       0   20 ms  task 0
+   stage   status     tasks  done  failed    time  lights out by
+1  Cut     completed      3     3       0  1.50 s  task 2
+2  Check   completed      1     1       0   20 ms  task 0
+3  Report  skipped        0     0       0    1 ms
 
 Result
   1 Cut

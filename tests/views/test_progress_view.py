@@ -34,7 +34,8 @@ STAGES = [
     StageProgress(number=3, name="Plan", status=Status.PROCESSING, seconds=0.2),
     StageProgress(number=4, name="Broken", status=Status.FAILED, seconds=0.2),
     StageProgress(number=5, name="Nothing", status=Status.COMPLETED, total=0, seconds=0.001),
-    StageProgress(number=6, name="Later", status=Status.QUEUED),
+    StageProgress(number=6, name="Not wanted", status=Status.COMPLETED, skipped=True, total=0, seconds=0.001),
+    StageProgress(number=7, name="Later", status=Status.QUEUED),
 ]
 
 
@@ -50,7 +51,8 @@ def test_bars_on_a_screen_of_80_columns():
 3 Plan                                             planning 200 ms
 4 Broken                                        not planned 200 ms
 5 Nothing                    ━━━━━━━━━━━━━━━━           0/0 1 ms
-6 Later                                                     waits
+6 Not wanted                 ━━━━━━━━━━━━━━━━       skipped 1 ms
+7 Later                                                     waits
 a note
 """
     )
@@ -65,7 +67,8 @@ def test_bars_on_a_screen_of_200_columns():
 3 Plan                                             planning 200 ms
 4 Broken                                        not planned 200 ms
 5 Nothing                    ━━━━━━━━━━━━━━━━           0/0 1 ms
-6 Later                                                     waits
+6 Not wanted                 ━━━━━━━━━━━━━━━━       skipped 1 ms
+7 Later                                                     waits
 """
     )
 
@@ -100,7 +103,8 @@ def test_lines_for_a_log_name_the_stage_in_full():
         "stage 3 Plan: planning, 200 ms",
         "stage 4 Broken: not planned, 200 ms",
         "stage 5 Nothing: 0/0, 1 ms",
-        "stage 6 Later: waits",
+        "stage 6 Not wanted: skipped, 1 ms",
+        "stage 7 Later: waits",
     ]
 
 

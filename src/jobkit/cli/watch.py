@@ -119,6 +119,7 @@ class JobWatch:
             number=stage.number,
             name=stage.name,
             status=status,
+            skipped=stage.skipped,
             total=total,
             completed=completed,
             failed=failed,

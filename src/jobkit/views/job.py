@@ -122,7 +122,7 @@ def _stages(chain: Chain, counts: Mapping[int, Summary]) -> Table:
         table.add_row(
             str(stage.number),
             Text(stage.name),
-            Text(stage.status.value, style=_STYLES[stage.status]),
+            Text("skipped" if stage.skipped else stage.status.value, style=_STYLES[stage.status]),
             "" if stage.task_count is None else f"{stage.task_count:,}",
             f"{summary.completed:,}",
             Text(f"{summary.failed:,}", style="red" if summary.failed else ""),

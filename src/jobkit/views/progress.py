@@ -21,6 +21,7 @@ class StageProgress:
     number: int
     name: str
     status: Status
+    skipped: bool = False
     total: int | None = None
     completed: int = 0
     failed: int = 0
@@ -67,6 +68,8 @@ def stage_line(stage: StageProgress) -> str:
 
 
 def _counts(stage: StageProgress) -> str:
+    if stage.skipped:
+        return "skipped"
     if stage.total is None:
         return {Status.QUEUED: "", Status.PROCESSING: "planning"}.get(stage.status, "not planned")
     return f"{stage.ended:,}/{stage.total:,}"
