@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from jobkit.cli.main import app, inspect_app
 
 ROOT = Path(__file__).parents[2]
@@ -40,11 +42,22 @@ def test_the_page_on_testing_shows_the_example_projects_tests_to_the_letter():
     assert ['"""The example of docs/testing.md."""\n\n' + code for code in shown] == [example]
 
 
-def test_the_example_projects_own_tests_pass(tmp_path):
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-o", f"cache_dir={tmp_path}"]
-    done = subprocess.run(command, cwd=ROOT / "examples/tiles", capture_output=True, text=True, timeout=60)
+def test_the_page_on_controllers_quotes_the_example_project_to_the_letter():
+    page = (ROOT / "docs/controllers.md").read_text("utf-8")
+    example = (ROOT / "examples/catalog/controllers/catalog.py").read_text("utf-8")
 
-    assert (done.returncode, done.stdout.splitlines()[-1].partition(" in ")[0]) == (0, "8 passed"), done.stdout
+    shown = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+
+    assert [code for code in shown if code not in example] == []
+    assert len(shown) == 5
+
+
+@pytest.mark.parametrize(("name", "passed"), [("tiles", "8 passed"), ("catalog", "8 passed")])
+def test_an_example_projects_own_tests_pass(tmp_path, name, passed):
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-o", f"cache_dir={tmp_path}"]
+    done = subprocess.run(command, cwd=ROOT / "examples" / name, capture_output=True, text=True, timeout=60)
+
+    assert (done.returncode, done.stdout.splitlines()[-1].partition(" in ")[0]) == (0, passed), done.stdout
 
 
 def test_every_command_has_an_example_in_its_help_and_a_place_in_the_docs():
