@@ -232,6 +232,7 @@ def every_single_fault(
     deliveries: int = 0,
     batch: int = 4,
     only: Callable[[list[Call]], list[Call]] = lambda calls: calls,
+    meanwhile: Callable[[Trial], Callable[[], None]] | None = None,
 ) -> list[str]:
     """Run a job once for each of its calls (or `only` some) with the fault there; return what was broken, and where."""
     expected, calls = undisturbed(job, kind, folder, batch=batch)
@@ -240,7 +241,7 @@ def every_single_fault(
         if not call.can(fault_kind):
             continue
         with trial(job, kind, folder, Fault(fault_kind, at(call.number)), batch=batch) as run:
-            run.faulty.lease_lost = run.another_instance(deliveries)
+            run.faulty.lease_lost = meanwhile(run) if meanwhile is not None else run.another_instance(deliveries)
             try:
                 found = run.run()
                 run.check()

@@ -168,6 +168,7 @@ _STEPS = {
     (None, "unplanned"),
     ("unplanned", "planning"),
     ("planning", "planning"),
+    ("planning", "unplanned"),  # a repair gives it back
     ("planning", "sealed"),
     ("sealed", "sealed"),  # the stop flag
     ("sealed", "closed"),

@@ -52,6 +52,7 @@ def test_there_are_these_commands():
         "submit",
         "worker",
         "controllers",
+        "repair",
         "deprecate",
         "inspect",
         "inspect job",

@@ -176,7 +176,10 @@ def test_a_name_without_a_letter() -> None:
         ({"skip_if": lambda: True}, "skip_if: must take (job), not ()"),
         ({"skip_if": lambda a, b: True}, "skip_if: must take (job), not (a, b)"),
         ({"skip_if": never}, "skip_if: must be a plain function, not async"),
-        ({"timeout": 1}, "timeout: is not an option of a stage in this version"),
+        *[
+            ({"timeout": value}, f"timeout: is {value!r}, must be a timedelta of more than 0, or None")
+            for value in (1, timedelta(0), timedelta(seconds=-1))
+        ],
     ],
 )
 def test_an_option_of_a_stage(given: dict[str, Any], message: str) -> None:

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from jobkit.runtime.documents import job_document
-from jobkit.runtime.errors import UnknownJob
-from jobkit.runtime.loader import Loaded
 from jobkit.runtime.model import StageState
-from jobkit.runtime.registry import Registry
 from jobkit.runtime.repository import Repository
 
 from .output import is_piped, print_json, show
-from .session import here, open_session, store_path
+from .session import open_without_code
 
 
 def show_job(job_id: str, *, json: bool, store: str) -> None:
     """Run `jobkit inspect job`."""
-    project = here()
-    if _is_missing(store_path(store, project)):
-        raise UnknownJob(job_id=job_id)
-    nothing = Loaded(registry=Registry(), problems=())  # to look at a job takes none of the project's code
-    with open_session(store, project=project, loaded=nothing) as session:
+    with open_without_code(store, job_id) as session:
         repository = Repository(session.store.tables)
         chain = repository.get_chain(repository.resolve_job_id(job_id))
         progress = {
@@ -33,10 +24,3 @@ def show_job(job_id: str, *, json: bool, store: str) -> None:
         from jobkit.views.job import job_view
 
         show(job_view(chain, progress, whole=is_piped()))
-
-
-def _is_missing(path: Path) -> bool:
-    try:
-        return not path.exists()
-    except OSError:
-        return False  # opening it says what is wrong

@@ -89,6 +89,26 @@ def controllers(*, json: Json = False) -> None:
     controllers_main(json=json)
 
 
+@app.command()
+def repair(
+    job_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs, by their ids or how these begin.")],
+    *,
+    force: Annotated[
+        bool,
+        typer.Option("--force", metavar="", help="Take what waits for lost, and what runs without a timeout for dead."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", metavar="", help="Only say what is broken; write nothing.")
+    ] = False,
+    json: Json = False,
+    store: StoreOption = "local",
+) -> None:
+    """Set a job that does not move going again. For example: jobkit repair 3f9c."""
+    from .repair import main as repair_main
+
+    repair_main(job_ids, force=force, dry_run=dry_run, json=json, store=store)
+
+
 @app.command(options_metavar="[OPTIONS]")
 def deprecate(
     paths: Annotated[

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Final
 from jobkit.local import LocalStore
 from jobkit.local.host import Instance
 from jobkit.runtime.clock import SystemClock
-from jobkit.runtime.errors import InvalidSetting
+from jobkit.runtime.errors import InvalidSetting, UnknownJob
 from jobkit.runtime.events import Observer
 from jobkit.runtime.loader import Loaded, Project, find_project, load
 from jobkit.runtime.processing import Processing
+from jobkit.runtime.registry import Registry
 from jobkit.runtime.service import Service
 from jobkit.runtime.storage.ports import Delivery
 
@@ -99,6 +100,17 @@ def open_session(store: str, *, project: Project | None, loaded: Loaded | None =
     path = store_path(store, project)
     with LocalStore.open(path, hub=hub_name()) as opened:
         yield Session(loaded=loaded or load_controllers(project), store=opened, store_path=path)
+
+
+@contextlib.contextmanager
+def open_without_code(store: str, job_id: str) -> Generator[Session]:
+    """Open a store to look for a job, with none of the project's code. Raises UnknownJob where there is no store."""
+    project = here()
+    with contextlib.suppress(OSError):  # opening it says what is wrong
+        if not store_path(store, project).exists():
+            raise UnknownJob(job_id=job_id)
+    with open_session(store, project=project, loaded=Loaded(registry=Registry(), problems=())) as session:
+        yield session
 
 
 def store_path(store: str, project: Project | None) -> Path:

@@ -61,13 +61,15 @@ class OnFailure(StrEnum):
 class Policy:
     """What a stage's options say about its tasks together. Its row keeps it from the seal on, whatever the code says.
 
-    `tolerated` counts tasks, `max_parallel` is 0 for no limit, `batch` is how many tasks a message names at most.
+    `tolerated` counts tasks, `max_parallel` is 0 for no limit, `batch` is how many tasks a message names at most, and
+    `timeout_s` 0 for no limit.
     """
 
     on_failure: OnFailure = OnFailure.FAIL
     tolerated: int = 0
     max_parallel: int = 0
     batch: int = 1
+    timeout_s: float = 0.0
 
     def allows(self, failed: int) -> bool:
         """Whether the job goes on with so many failed tasks."""
@@ -241,6 +243,7 @@ class TaskRecord:
     queued_at: datetime | None = None
     not_before: datetime | None = None
     started_at: datetime | None = None
+    progress_at: datetime | None = None
     ended_at: datetime | None = None
     worker: str | None = None
     etag: str = field(default="", compare=False)

@@ -26,6 +26,7 @@ class Options:
     on_failure: str = OnFailure.FAIL.value
     tolerated_failures: int | float = 0
     max_parallel: int | None = None
+    timeout: timedelta | None = None
     skip_if: Callable[[Any], bool] | None = None
     batch: int = 1
     unknown: tuple[str, ...] = ()
@@ -42,6 +43,7 @@ class Options:
             tolerated=tolerated,
             max_parallel=self.max_parallel or 0,
             batch=self.batch,
+            timeout_s=0.0 if self.timeout is None else self.timeout.total_seconds(),
         )
 
     def problems(self) -> list[tuple[str | None, str]]:
@@ -66,6 +68,9 @@ class Options:
             found.append(("batch", f"is {self.batch!r}, must be a whole number from 1 to {MAX_BATCH}"))
         elif self.batch > 1 and self.max_parallel is not None:
             found.append(("batch", "does not go together with max_parallel: a batch runs its tasks one after another"))
+        timeout = cast("object", self.timeout)
+        if timeout is not None and not (isinstance(timeout, timedelta) and timeout > timedelta(0)):
+            found.append(("timeout", f"is {self.timeout!r}, must be a timedelta of more than 0, or None"))
         found.extend(("skip_if", text) for text in self._skip_problems())
         return found
 

@@ -110,9 +110,9 @@ class Repository:
         """Note in the first run's row that there are `runs` of it; the run itself has not gone on by that."""
         self._merge_job(first, {"runs": runs})
 
-    def add_to_index(self, job: JobRecord) -> None:
-        """Write the rows that list a job: among the recent ones, and among those still active (idempotent)."""
-        active, recent = self._index_rows(job)
+    def add_to_index(self, job: JobRecord, *, recent: bool = True) -> None:
+        """Write the rows that list a job: among those still active and, unless told, the recent ones (idempotent)."""
+        listed = self._index_rows(job)[: 2 if recent else 1]
         properties: Properties = {
             "row_version": rows.ROW_VERSION,
             "job_id": job.job_id,
@@ -123,7 +123,7 @@ class Repository:
         with contextlib.suppress(EntityExists):  # a doubtful write of ours: both keys have our epoch
             self._tables.transact(
                 rows.INDEX,
-                [Insert(Entity(partition=rows.INDEX_JOBS, row=row, properties=properties)) for row in (active, recent)],
+                [Insert(Entity(partition=rows.INDEX_JOBS, row=row, properties=properties)) for row in listed],
             )
 
     def drop_from_index(self, job: JobRecord, *, recent: bool = False) -> None:
@@ -134,6 +134,21 @@ class Repository:
                 self._tables.delete(rows.INDEX, rows.INDEX_JOBS, row, etag=found.etag)
             except EntityNotFound:
                 continue
+
+    def note_look(self, job: JobRecord, seen: str, now: datetime, *, write: bool) -> bool:
+        """Tell whether the last look at an active job saw the same; note what this one has seen, if it is to `write`.
+
+        Raises EntityNotFound when the job is not listed there.
+        """
+        row = self._index_rows(job)[0]
+        found = self._tables.get(rows.INDEX, rows.INDEX_JOBS, row)
+        if found.properties.get("seen") == seen:
+            return True
+        if not write:
+            return False
+        changes: Properties = {"seen": seen, "looked_at": rows.write_time(now)}
+        self._tables.update(rows.INDEX, Entity(partition=rows.INDEX_JOBS, row=row, properties=changes), etag=found.etag)
+        return False
 
     def is_active(self, job: JobRecord) -> bool:
         """Whether the job is listed among the active ones."""
@@ -166,6 +181,12 @@ class Repository:
             stage, changes, chain.job, {"status": Status.PROCESSING.value, "updated_at": rows.write_time(now)}
         )
         return replace(stage, state=StageState.PLANNING, plan=plan, owner=owner, etag=etag)
+
+    def release_planning(self, stage: StageRecord) -> None:
+        """Give a stage back whose planner is silent, so that another message can plan it."""
+        changes: Properties = {"state": StageState.UNPLANNED.value, "owner_key": ""}
+        entity = Entity(partition=stage.job_id, row=rows.stage_row(stage.number), properties=changes)
+        self._tables.update(rows.JOBS, entity, etag=stage.etag)
 
     def insert_shard(self, stage: StageRecord, first: int, items: Sequence[str | None], now: datetime) -> None:
         """Write up to 100 queued tasks from index `first` on, in as few transactions as their size allows."""
@@ -364,6 +385,12 @@ class Repository:
         """Yield the failed tasks of a stage with their errors, in index order."""
         where = (Condition("status", "eq", Status.FAILED.value),)
         return self._tasks(stage, 0, stage.task_count or 0, where=where, select=(*_STATE, *_ERROR))
+
+    def states_of_tasks(self, stage: StageRecord) -> Iterator[TaskRecord]:
+        """Yield all tasks of a stage without parameters and results, in index order."""
+        owner = ("owner_key", "owner_message", "owner_delivery")
+        select = (*_STATE, *owner, "not_before", "started_at", "progress_at")
+        return self._tasks(stage, 0, stage.task_count or 0, where=(), select=select)
 
     def all_tasks(self, stage: StageRecord) -> Iterator[TaskRecord]:
         """Yield all tasks of a stage whole, in index order."""

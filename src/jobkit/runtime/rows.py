@@ -159,6 +159,7 @@ def put_policy(properties: Properties, policy: Policy) -> None:
             "tolerated": policy.tolerated,
             "max_parallel": policy.max_parallel,
             "batch": policy.batch,
+            "timeout_s": policy.timeout_s,
         }
 
 
@@ -171,6 +172,7 @@ def get_policy(properties: Mapping[str, Value]) -> Policy:
         tolerated=_int(properties["tolerated"]),
         max_parallel=_int(properties["max_parallel"]),
         batch=_int(properties["batch"]),
+        timeout_s=_float(properties.get("timeout_s", 0.0)),
     )
 
 
@@ -200,6 +202,10 @@ def check_version(entity: Entity) -> None:
 
 def _int(value: object) -> int:
     return int(value) if isinstance(value, int | float | str) else 0
+
+
+def _float(value: object) -> float:
+    return float(value) if isinstance(value, int | float | str) else 0.0
 
 
 def _named(read: Callable[[Entity], T]) -> Callable[[Entity], T]:
@@ -342,6 +348,7 @@ def read_task(entity: Entity) -> TaskRecord:
         queued_at=_time(p.get("queued_at")),
         not_before=_time(p.get("not_before")),
         started_at=_time(p.get("started_at")),
+        progress_at=_time(p.get("progress_at")),
         ended_at=_time(p.get("ended_at")),
         worker=str(p.get("worker") or "") or None,
         etag=entity.etag,

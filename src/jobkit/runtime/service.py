@@ -160,13 +160,13 @@ class Service:
                 raise StoreUnavailable(store="jobs", reason=f"job {job.job_id} was deleted while it was submitted")
             if chain.job.epoch != job.epoch:
                 self.repository.drop_from_index(job, recent=True)
-        self._wake(chain)
+        self.wake(chain)
         created = chain.job.epoch == job.epoch
         if created:
             self.observe(Event(action=Action.SUBMITTED, job_id=job.job_id))
         return Submitted(chain=chain, created=created)
 
-    def _wake(self, chain: Chain) -> None:
+    def wake(self, chain: Chain) -> None:
         """Send the message that a queued job waits for; a submit, or whoever closed a stage, may have died before."""
         job = chain.job
         if job.status is not Status.QUEUED:
@@ -597,7 +597,7 @@ class Service:
         if chain.job.status.ended:
             self.wind_up(chain.job)
         elif chain.job.stage == chain.job.next_stage(stage.number):
-            self._wake(chain)
+            self.wake(chain)
 
     def wind_up(self, job: JobRecord) -> None:
         """Send the message that tidies up after a job that has ended, unless that has been done."""

@@ -120,6 +120,7 @@ class stage:  # noqa: N801 - a decorator, used as @stage("name")
     `"stop"`, what has not started is not run any more, and the job fails; `"continue"`, the job goes on.
     `tolerated_failures` is how many tasks (an int), or what share of them (a float, rounded down), may fail before that.
     `max_parallel` is how many of the stage's tasks run at a time at most, wherever they run.
+    `timeout` is how long a task may show no sign of life (its start, `task.progress`) before `repair` hands it on.
     `skip_if` is a function of the job context; when it is true the stage closes with 0 tasks, and the job goes on.
     `batch` (1 to 100) is how many small tasks share one message, one claim and one record; not with `max_parallel`.
     """
@@ -133,6 +134,7 @@ class stage:  # noqa: N801 - a decorator, used as @stage("name")
         on_failure: Literal["fail", "stop", "continue"] = "fail",
         tolerated_failures: int | float = 0,
         max_parallel: int | None = None,
+        timeout: timedelta | None = None,
         skip_if: Callable[[JobContext[Any]], bool] | None = None,
         batch: int = 1,
         **unknown: Never,
@@ -145,6 +147,7 @@ class stage:  # noqa: N801 - a decorator, used as @stage("name")
             on_failure=on_failure,
             tolerated_failures=tolerated_failures,
             max_parallel=max_parallel,
+            timeout=timeout,
             skip_if=skip_if,
             batch=batch,
             unknown=tuple(unknown),

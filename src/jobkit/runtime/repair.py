@@ -1,0 +1,321 @@
+"""Repair: finds what keeps a job from moving, and sets it moving again by the same steps as everything else.
+
+Nothing here is more than a message sent again, or a step done that any delivery would do: it is safe at any time, on
+any job. What looks lost may only be waiting, so it is taken for lost when no row of the job's stage has moved between two
+looks (the first one is noted in the job's row among the active ones), or when it is told to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from .errors import EntityChanged, EntityNotFound
+from .messages import JOBS_QUEUE, TASKS_QUEUE, Kind
+from .model import Chain, StageRecord, StageState, Status, TaskRecord, TaskRef
+from .outbox import batches, job_message, stage_message, task_message
+from .rows import SHARD
+from .service import Service
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is broken: its name, what shows it, and what mends it. `stage` is None where it is the job's."""
+
+    name: str
+    stage: int | None
+    evidence: str
+    mend: str
+    do: Callable[[], None] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a look at a job came to. `is_settled` is False when it may move by itself: then only a later look can tell."""
+
+    chain: Chain
+    findings: tuple[Finding, ...]
+    is_settled: bool
+
+
+@dataclass(slots=True)
+class _Census:
+    """What a pass over a stage's tasks has seen."""
+
+    ended: int = 0
+    lost: list[int] = field(default_factory=list[int])
+    overdue: list[TaskRecord] = field(default_factory=list[TaskRecord])
+    unmarked: list[int] = field(default_factory=list[int])
+    seen: str = ""
+    #: Why what waits is taken for lost.
+    why: str = ""
+
+
+class Repair:
+    """The part of the service that sets jobs moving again."""
+
+    def __init__(self, service: Service) -> None:
+        """Work on the same ports as the service."""
+        self._service = service
+        self._repository = service.repository
+
+    def look(self, job_id: str, *, force: bool = False, note: bool = True) -> Look:
+        """Look at a job; with `note` remember what was seen for the next look. `force` takes for lost what may be.
+
+        Raises UnknownJob.
+        """
+        chain = self._repository.get_chain(job_id)
+        job = chain.job
+        if job.status.ended:
+            return Look(chain=chain, findings=tuple(self._of_ended(chain)), is_settled=True)
+        stage = chain.find_stage(job.stage) if job.stage is not None else None
+        census = self._count(chain, stage, force=force)
+        census.why = "what waits is to be taken for lost" if force else "nothing has moved since the last look"
+        findings: list[Finding] = []
+        settled = force
+        if self._repository.is_active(job):
+            with contextlib.suppress(EntityChanged, EntityNotFound):  # somebody else looks, or it has just ended
+                settled = self._repository.note_look(job, census.seen, self._service.clock.now(), write=note) or force
+        else:
+            findings.append(
+                Finding(
+                    name="not listed",
+                    stage=None,
+                    evidence=f"the job is {job.status} and not among the active jobs",
+                    mend="list it there",
+                    do=lambda: self._repository.add_to_index(job, recent=False),
+                )
+            )
+        if census.overdue and stage is not None:
+            findings.append(self._overdue(chain, stage, census.overdue))
+        if settled:
+            findings += self._of_still(chain, stage, census)
+        return Look(chain=chain, findings=tuple(findings), is_settled=settled)
+
+    # what is broken
+
+    def _of_ended(self, chain: Chain) -> Iterator[Finding]:
+        if self._repository.is_active(chain.job):
+            yield Finding(
+                name="not tidied up",
+                stage=None,
+                evidence=f"the job has {chain.job.status} and is still among the active jobs",
+                mend="send its completion again, which calls on_complete",
+                do=lambda: self._service.wind_up(chain.job),
+            )
+
+    def _of_still(self, chain: Chain, stage: StageRecord | None, census: _Census) -> Iterator[Finding]:
+        """Yield what is broken when nothing moves any more."""
+        job, service = chain.job, self._service
+        if stage is None:
+            yield self._finding(
+                "not completed",
+                None,
+                "all stages are closed",
+                census.why,
+                "send the completion again",
+                lambda: service.wake(chain),
+            )
+        elif stage.state is StageState.UNPLANNED:
+            yield self._finding(
+                "not planned",
+                stage,
+                "nobody plans it",
+                census.why,
+                "send its planning again",
+                lambda: service.wake(chain),
+            )
+        elif stage.state is StageState.PLANNING:
+            yield self._finding(
+                "never sealed",
+                stage,
+                "its planner is silent",
+                census.why,
+                "give it back and send its planning again",
+                lambda: self._plan_again(chain, stage),
+            )
+        elif stage.state is StageState.SEALED and stage.stop:
+            yield self._finding(
+                "stop not finished",
+                stage,
+                "it is being stopped",
+                census.why,
+                "send the stop again",
+                lambda: service.outbox.send(JOBS_QUEUE, stage_message(Kind.STOP, job.epoch, stage)),
+            )
+        elif stage.state is StageState.SEALED:
+            yield from self._of_sealed(chain, stage, census)
+
+    def _of_sealed(self, chain: Chain, stage: StageRecord, census: _Census) -> Iterator[Finding]:
+        if census.ended == stage.task_count:
+            yield self._finding(
+                "ended, not closed",
+                stage,
+                f"all {census.ended:,} tasks have ended",
+                census.why,
+                "turn out the lights",
+                lambda: self._turn_out(chain, stage, census.unmarked),
+            )
+            return
+        if census.lost:
+            yield self._finding(
+                "sent, but lost",
+                stage,
+                f"{_tasks(census.lost)} queued without a message",
+                census.why,
+                "send them again",
+                lambda: self._send_again(chain, stage),
+            )
+        if census.unmarked:
+            shards = "1 shard has" if len(census.unmarked) == 1 else f"{len(census.unmarked):,} shards have"
+            yield self._finding(
+                "ended, not marked",
+                stage,
+                f"{shards} ended and no marker",
+                census.why,
+                "mark them",
+                lambda: self._turn_out(chain, stage, census.unmarked),
+            )
+
+    def _overdue(self, chain: Chain, stage: StageRecord, overdue: list[TaskRecord]) -> Finding:
+        limit = f"without a sign of life for over {stage.policy.timeout_s:g} s"
+        if not stage.policy.timeout_s:
+            limit = "with no timeout to go by"
+        return Finding(
+            name="claimed by what is gone",
+            stage=stage.number,
+            evidence=f"stage {stage.number} {stage.name!r}: {_tasks([t.ref.index for t in overdue])} running, {limit}",
+            mend="hand them to another attempt",
+            do=lambda: self._hand_on(chain, stage, overdue),
+        )
+
+    def _finding(
+        self, name: str, stage: StageRecord | None, evidence: str, why: str, mend: str, do: Callable[[], None]
+    ) -> Finding:
+        where = "" if stage is None else f"stage {stage.number} {stage.name!r}: "
+        return Finding(
+            name=name,
+            stage=None if stage is None else stage.number,
+            evidence=f"{where}{evidence}, and {why}",
+            mend=mend,
+            do=do,
+        )
+
+    # the pass over the tasks
+
+    def _count(self, chain: Chain, stage: StageRecord | None, *, force: bool) -> _Census:
+        found = _Census()
+        digest = hashlib.sha256(f"{chain.job.etag} {stage.etag if stage else ''}".encode())
+        if stage is not None and stage.state is StageState.SEALED:
+            now = self._service.clock.now()
+            marked = self._repository.marked_shards(stage)
+            lanes = _Lanes(stage.policy.max_parallel)
+            open_in: set[int] = set()
+            for task in self._repository.states_of_tasks(stage):
+                digest.update(task.etag.encode())
+                is_head = lanes.is_head(task)
+                if task.status.ended:
+                    found.ended += 1
+                    continue
+                open_in.add(task.ref.index // SHARD)
+                if task.status is Status.PROCESSING:
+                    if _is_overdue(task, stage.policy.timeout_s, now, force=force):
+                        found.overdue.append(task)
+                elif is_head and task.round == stage.round and _is_due(task, now):
+                    found.lost.append(task.ref.index)
+            shards = range(-(-(stage.task_count or 0) // SHARD))
+            found.unmarked = [shard for shard in shards if shard not in marked and shard not in open_in]
+        found.seen = digest.hexdigest()[:32]
+        return found
+
+    # what mends it
+
+    def _plan_again(self, chain: Chain, stage: StageRecord) -> None:
+        try:
+            self._repository.release_planning(stage)
+        except EntityChanged:
+            return  # it has moved
+        message = job_message(Kind.PLAN, chain.job, stage=stage.number)
+        self._service.outbox.send(JOBS_QUEUE, message)
+
+    def _send_again(self, chain: Chain, stage: StageRecord) -> None:
+        now = self._service.clock.now()
+        lanes = _Lanes(stage.policy.max_parallel)
+        heads = (task for task in self._repository.states_of_tasks(stage) if lanes.is_head(task))
+        lost = (t for t in heads if t.status is Status.QUEUED and t.round == stage.round and _is_due(t, now))
+        for first, size in _alike(lost, stage.policy.batch):
+            self._service.outbox.send(TASKS_QUEUE, task_message(chain.job.epoch, stage, first, size))
+
+    def _hand_on(self, chain: Chain, stage: StageRecord, overdue: list[TaskRecord]) -> None:
+        for task in overdue:
+            if task.owner is None:
+                continue
+            try:
+                self._repository.release([task], task.owner, self._service.clock.now())
+            except (EntityChanged, EntityNotFound):
+                continue  # it has moved
+            again = replace(task, status=Status.QUEUED, attempt=task.attempt + 1, etag="")
+            self._service.outbox.send(TASKS_QUEUE, task_message(chain.job.epoch, stage, again))
+
+    def _turn_out(self, chain: Chain, stage: StageRecord, shards: list[int]) -> None:
+        message = stage_message(Kind.TASK, chain.job.epoch, stage)
+        if not stage.task_count:
+            return self._service.close_empty(chain.job.epoch, stage)
+        last = (stage.task_count - 1) // SHARD
+        for shard in shards or [last]:
+            ref = TaskRef(job_id=stage.job_id, stage=stage.number, plan=stage.plan or "", index=shard * SHARD)
+            self._service.lights_out(message, ref)
+        return None
+
+
+class _Lanes:
+    """Tells the heads of lanes, given a stage's tasks in index order; without lanes each task is one."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._blocked: set[int] = set()
+
+    def is_head(self, task: TaskRecord) -> bool:
+        """Whether all tasks before this one in its lane have ended."""
+        if not self._count or task.status.ended:
+            return not self._count
+        lane = task.ref.index % self._count
+        if lane in self._blocked:
+            return False
+        self._blocked.add(lane)
+        return True
+
+
+def _is_due(task: TaskRecord, now: datetime) -> bool:
+    return task.not_before is None or task.not_before <= now
+
+
+def _is_overdue(task: TaskRecord, timeout_s: float, now: datetime, *, force: bool) -> bool:
+    if not timeout_s:
+        return force
+    seen = task.progress_at if task.progress_at is not None else task.started_at
+    return seen is not None and (now - seen).total_seconds() > timeout_s
+
+
+def _alike(tasks: Iterator[TaskRecord], batch: int) -> Iterator[tuple[TaskRecord, int]]:
+    """Put first attempts together in batches; a later attempt goes alone."""
+    run: list[TaskRecord] = []
+    for task in tasks:
+        if task.attempt > 1:
+            yield task, 1
+            continue
+        run.append(task)
+        if len(run) == SHARD:
+            yield from batches(run, batch)
+            run = []
+    yield from batches(run, batch)
+
+
+def _tasks(indexes: list[int]) -> str:
+    listed = ", ".join(map(str, indexes[:_SHOWN])) + (", …" if len(indexes) > _SHOWN else "")
+    return f"task {listed} is" if len(indexes) == 1 else f"{len(indexes):,} tasks ({listed}) are"
