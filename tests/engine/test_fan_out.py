@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from driver import EVERYTHING, Driver
+from driver import EVERYTHING, Driver, ManualClock, new_store
 from invariants import check_invariants
 from jobkit.runtime import BaseController, JobContext, TaskContext, stage
 from jobkit.runtime.errors import PayloadTooLarge
@@ -15,6 +18,14 @@ from jobkit.runtime.events import Action
 from samples import Count, broken_items, one_stage
 
 Drive = Callable[..., Driver]
+
+
+class Box(BaseModel):
+    """An item that can be counted while it lives."""
+
+    number: int
+
+    __hash__ = object.__hash__
 
 
 def length(task: TaskContext[Count, Any]) -> int:
@@ -205,3 +216,32 @@ def test_a_stage_that_reads_a_later_stage_fails_with_its_name(drive: Drive) -> N
         f"planning stage 1 'One' failed: stage 2 'Two' of job {job['job_id']} has not ended: "
         "only earlier stages have results"
     )
+
+
+def test_a_hundred_thousand_items_are_planned_lazily(clock: ManualClock, tmp_path: Path) -> None:
+    alive: weakref.WeakSet[Box] = weakref.WeakSet()
+    most = 0
+
+    class Many(BaseController[Count]):
+        job_type = "many"
+
+        @stage("Many")
+        def many(self, task: TaskContext[Count, Box]) -> int:
+            return task.params.number
+
+        @many.fan_out
+        def boxes(self, job: JobContext[Count]) -> Iterator[Box]:
+            nonlocal most
+            for number in range(job.params.n):
+                box = Box(number=number)
+                alive.add(box)
+                most = max(most, len(alive))
+                yield box
+
+    with new_store("sqlite", clock=clock, folder=tmp_path) as store:
+        driver = Driver(store, [Many], clock=clock)
+        job_id = driver.submit("many", {"n": 100_000})
+        driver.run(deliveries=1)
+
+        assert driver.job(job_id)["stages"][0]["task_count"] == 100_000
+    assert most <= 3

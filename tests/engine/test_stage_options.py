@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from driver import Crash, Driver
+from driver import Crash, Driver, ManualClock, new_store
 from faulty import Faulty
 from invariants import check_invariants
 from jobkit.runtime import BaseController, JobContext, PermanentError, TaskContext, stage
@@ -408,6 +409,27 @@ def test_progress_within_a_batch_moves_no_other_row(drive: Drive) -> None:
 
     assert states(driver, job["job_id"]) == [("completed", 1, i) for i in range(3)]
     assert sum(event.action is Action.CLAIMED for event in driver.events) == 3
+
+
+def test_ten_thousand_tasks_in_batches_of_50_cost_a_sixth_of_a_storage_transaction_each(tmp_path: Path) -> None:
+    clock = ManualClock()
+    with new_store("memory", clock=clock, folder=tmp_path) as store:
+        faulty = Faulty(store)
+        driver = Driver(faulty.store, [one_stage(broken(), batch=50)], clock=clock, faults=faulty)
+
+        job = driver.finish("one_stage", {"n": 10_000})
+
+    assert job["status"] == "completed"
+    assert Counter(call.verb for call in faulty.calls) == {  # and 14 receives of up to 16 messages
+        "transact": 504,  # 100 of planning, 200 claims, 200 records, 4 of the job
+        "query": 628,  # 200 reads of the rows, 200 checks, what follows the shards, and the job
+        "send": 212,
+        "remove": 212,
+        "upsert": 100,  # the shards' markers
+        "get": 5,
+        "update": 2,
+        "delete": 1,
+    }
 
 
 # skip_if

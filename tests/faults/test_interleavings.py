@@ -43,7 +43,7 @@ KINDS: dict[str, tuple[Job, dict[str, Any]]] = {
 #: One of 101 tasks takes as long as twenty of the others; the options of a stage share the time of one.
 SHARES = {
     "101 tasks in two shards": 20,
-    **dict.fromkeys(("one lane of 3", "two lanes of 5", "a stop", "batches"), 4),
+    **dict.fromkeys(("one lane of 3", "two lanes of 5", "a stop", "batches"), 8),
     "a lane that is stopped": 10,  # one lane leaves few orders
 }
 

@@ -36,7 +36,11 @@ def two_looks(run: Trial) -> Callable[[], None]:
     return repair
 
 
-@pytest.mark.parametrize("store", ["memory", "sqlite"])
-@pytest.mark.parametrize("name", SMALL)
+ON_SQLITE = ("three tasks in two stages", "two lanes with failures", "batches", "a stop")
+
+
+@pytest.mark.parametrize(
+    ("store", "name"), [*(("memory", name) for name in SMALL), *(("sqlite", name) for name in ON_SQLITE)]
+)
 def test_a_repair_in_the_middle_of_anything_changes_nothing(tmp_path: Path, store: str, name: str) -> None:
     assert every_single_fault(JOBS[name], store, tmp_path, Kind.LEASE_LOST, meanwhile=two_looks) == []
