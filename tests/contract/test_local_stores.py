@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from clocks import ManualClock
 from contract.backend import Backend
+from contract.backends import BACKENDS, LOCAL
 from jobkit.local import LocalStore
 from jobkit.local.memory import MemoryStore
 from jobkit.runtime.errors import JobkitError
@@ -30,6 +31,12 @@ from jobkit.runtime.storage.ports import (
     Upsert,
     Value,
 )
+
+
+@pytest.fixture(params=LOCAL)
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    with BACKENDS[request.param](tmp_path) as opened:
+        yield opened
 
 
 def bodies(backend: Backend, *, limit: int = 32) -> list[str]:

@@ -1,0 +1,65 @@
+"""What the errors of Azure's SDKs mean in the words of the ports."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Generator
+from typing import Any, Final
+
+from azure.core.exceptions import (
+    AzureError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
+
+from jobkit.runtime.errors import EntityChanged, EntityExists, EntityNotFound, StoreUnavailable
+
+#: The container is missing, not the row or message: it is made, and the call done again.
+MISSING_CONTAINERS: Final = ("TableNotFound", "QueueNotFound")
+_CHANGED: Final = ("PopReceiptMismatch", "UpdateConditionNotSatisfied", "ConditionNotMet")
+
+
+class ContainerMissing(Exception):
+    """The table or queue of a call does not exist."""
+
+
+@contextlib.contextmanager
+def mapped_errors(container: str, partition: str = "", row: str = "") -> Generator[None]:
+    """Raise the ports' errors for those of the SDK, by the table or queue, and the row or message, of the call.
+
+    Nothing of the SDK's own text is repeated: it may hold a signed address.
+    """
+    try:
+        yield
+    except AzureError as exc:
+        code = error_code(exc)
+        status = getattr(exc, "status_code", None)
+        if code in MISSING_CONTAINERS:
+            raise ContainerMissing from exc
+        if isinstance(exc, ResourceExistsError) or code == "EntityAlreadyExists":
+            raise EntityExists(table=container, partition=partition, row=row) from exc
+        if isinstance(exc, ResourceModifiedError) or code in _CHANGED or status == 412:
+            raise EntityChanged(table=container, partition=partition, row=row) from exc
+        if isinstance(exc, ResourceNotFoundError) or status == 404:
+            raise EntityNotFound(table=container, partition=partition, row=row) from exc
+        reason = f"{status} {code}".strip() if isinstance(exc, HttpResponseError) else type(exc).__name__
+        raise StoreUnavailable(store="azure", reason=f"{container}: {reason}") from exc
+
+
+def error_code(exc: AzureError) -> str:
+    """Return the service's code of an error, empty where there is none."""
+    code = getattr(exc, "error_code", None)
+    if code is None and isinstance(exc, HttpResponseError):
+        code = _code_of(exc.response)  # of some calls the SDK hands errors on unread
+    return str(getattr(code, "value", code) or "")
+
+
+def _code_of(response: Any) -> str:
+    """Read the code from an answer: from its header (queues) or its body (tables)."""
+    try:
+        return str(response.headers.get("x-ms-error-code") or json.loads(response.text())["odata.error"]["code"])
+    except (AttributeError, ValueError, KeyError, TypeError):
+        return ""

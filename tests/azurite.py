@@ -1,0 +1,91 @@
+"""Azurite, Microsoft's emulator of Azure Storage, as a process of the tests' own on ports that were free."""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from functools import cache
+from pathlib import Path
+
+from jobkit.runtime.storage.azure_account import Account
+
+INSTALL = "npm install azurite@3.35.0 (see .ci/run), and name its folder in JOBKIT_TEST_AZURITE or have it on the path"
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+START_S = 30.0
+_HUBS = itertools.count(1)
+
+
+def find_azurite() -> str | None:
+    """Return the command; None when it is not installed."""
+    folder = os.environ.get("JOBKIT_TEST_AZURITE")
+    return shutil.which("azurite", path=f"{folder}/node_modules/.bin" if folder else None)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [listening.getsockname()[1] for listening in sockets]
+    for listening in sockets:
+        listening.close()
+    return ports
+
+
+def connection_string(queue_port: int, table_port: int) -> str:
+    """Return what reaches it."""
+    return (
+        f"DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey={KEY};"
+        f"QueueEndpoint=http://127.0.0.1:{queue_port}/devstoreaccount1;"
+        f"TableEndpoint=http://127.0.0.1:{table_port}/devstoreaccount1;"
+    )
+
+
+@cache
+def shared_azurite() -> str:
+    """Start one for all tests of this process, in memory; return its connection string."""
+    command = find_azurite()
+    assert command is not None, f"Azurite is missing: {INSTALL}"
+    blob, queue, table = free_ports(3)
+    options = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"]
+    hosts = [f"--{name}Host=127.0.0.1" for name in ("blob", "queue", "table")]
+    ports = [f"--blobPort={blob}", f"--queuePort={queue}", f"--tablePort={table}"]
+    process = subprocess.Popen(
+        [command, *options, *hosts, *ports], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=Path("/")
+    )
+    atexit.register(stop, process)
+    deadline = time.monotonic() + START_S
+    while not all(_answers(port) for port in (queue, table)):
+        assert process.poll() is None, "Azurite has ended"
+        assert time.monotonic() < deadline, "Azurite does not answer"
+        time.sleep(0.05)
+    return connection_string(queue, table)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process that was started here."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def _answers(port: int) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/devstoreaccount1", timeout=2).close()
+    except urllib.error.HTTPError:
+        return True  # it refuses, so it is there
+    except OSError:
+        return False
+    return True
+
+
+def new_account() -> tuple[Account, str]:
+    """Return the account, and a hub in it that nobody has used."""
+    return Account(connection_string=shared_azurite()), f"test{os.getpid()}x{next(_HUBS)}"
