@@ -14,6 +14,8 @@ import urllib.request
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from jobkit.runtime.storage.azure_account import Account
 
 INSTALL = "npm install azurite@3.35.0 (see .ci/run), and name its folder in JOBKIT_TEST_AZURITE or have it on the path"
@@ -50,7 +52,9 @@ def connection_string(queue_port: int, table_port: int) -> str:
 def shared_azurite() -> str:
     """Start one for all tests of this process, in memory; return its connection string."""
     command = find_azurite()
-    assert command is not None, f"Azurite is missing: {INSTALL}"
+    if command is None:
+        assert not os.environ.get("CI"), f"Azurite is missing: {INSTALL}"
+        pytest.skip(f"Azurite is missing: {INSTALL}")
     blob, queue, table = free_ports(3)
     options = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"]
     hosts = [f"--{name}Host=127.0.0.1" for name in ("blob", "queue", "table")]

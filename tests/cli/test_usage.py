@@ -120,11 +120,11 @@ def test_an_unknown_job_type_is_answered_with_exit_code_3(jobkit: InProcess, com
 @pytest.mark.parametrize(
     "arguments", [["run", "hello_worlds"], ["submit", "hello_worlds"], ["worker"], ["inspect", "job", "c9"]]
 )
-def test_a_store_that_this_version_does_not_have_is_refused(jobkit: InProcess, arguments: list[str]):
-    for store in ("azure", "other:x"):
+def test_a_store_that_there_is_not_is_refused(jobkit: InProcess, arguments: list[str]):
+    for store in ("azur", "other:x", "azure:x"):
         done = jobkit(*arguments, "--store", store)
 
-        answer = f"error: --store={store}: this version has local, or local:PATH\n"
+        answer = f"error: --store={store}: give local, local:PATH or azure\n"
         assert (done.code, done.out, done.err) == (2, "", answer)
 
 

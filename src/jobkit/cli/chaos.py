@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-from jobkit.local import LocalStore
 from jobkit.runtime.errors import OptionsContradict
 from jobkit.runtime.model import JobRecord, task_id
 from jobkit.testing.chaos import Chaos, InjectedError
@@ -16,6 +15,7 @@ from jobkit.testing.chaos_log import ChaosLog, ChaosReport, Rerun, read_log
 from jobkit.testing.shares import Disturbance, Shares, parse_shares
 
 from .output import say
+from .session import OpenStore
 
 MOST_TOLD: Final = 10
 _SEEDS: Final = 1_000_000
@@ -30,7 +30,7 @@ _DONE: Final = {
 class RunChaos(Chaos):
     """The chaos of one instance of a run."""
 
-    def __init__(self, store: LocalStore, shares: Shares, *, job_id: str, log_path: Path) -> None:
+    def __init__(self, store: OpenStore, shares: Shares, *, job_id: str, log_path: Path) -> None:
         """Disturb this job; what happens is added to the log."""
         self.shares = shares
         self.job_id = job_id
@@ -39,7 +39,7 @@ class RunChaos(Chaos):
         super().__init__(shares, job_id=job_id, store=store.store, log=ChaosLog(log_path), flush=store.flush)
 
     @classmethod
-    def of_run(cls, store: LocalStore, shares: Shares, job: JobRecord) -> RunChaos:
+    def of_run(cls, store: OpenStore, shares: Shares, job: JobRecord) -> RunChaos:
         """Make that of the first instance, with a new log, and say what is to come."""
         say(f"chaos: {shares.text} --seed {shares.seed}")
         folder = Path(tempfile.mkdtemp(prefix="jobkit-chaos-"))
@@ -48,7 +48,7 @@ class RunChaos(Chaos):
         return chaos
 
     @classmethod
-    def of_instance(cls, store: LocalStore, job_id: str, words: list[str]) -> RunChaos:
+    def of_instance(cls, store: OpenStore, job_id: str, words: list[str]) -> RunChaos:
         """Make that of a further instance, from what `words` gave."""
         text, seed, log_path = words
         return cls(store, parse_shares(text, seed=int(seed)), job_id=job_id, log_path=Path(log_path))

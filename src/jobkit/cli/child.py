@@ -25,7 +25,7 @@ TELL_EVERY_S: Final = 0.1
 
 def main() -> None:
     """Work until told to stop."""
-    path, concurrency, job_id, *chaos_words = sys.argv[1:]
+    store, concurrency, job_id, *chaos_words = sys.argv[1:]
     parent_writes, parent_reads = _take_pipes()
     lock = threading.Lock()
     events: list[Event] = []
@@ -51,7 +51,7 @@ def main() -> None:
 
     threading.Thread(target=listen, daemon=True).start()
     project = here()
-    with open_session(f"local:{path}", project=project, loaded=load(project)) as session:
+    with open_session(store, project=project, loaded=load(project)) as session:
         chaos: RunChaos | None = None
         if chaos_words:
             from .chaos import RunChaos  # only for those who use it

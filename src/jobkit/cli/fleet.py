@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import IO, Any, Final
 
 from jobkit.runtime.events import Action, Event
@@ -27,7 +26,7 @@ class Fleet:
         self,
         *,
         size: int,
-        store_path: Path,
+        store_name: str,
         concurrency: int,
         job_id: str,
         chaos_words: Sequence[str],
@@ -39,7 +38,7 @@ class Fleet:
         `chaos_words` says how each is to be disturbed, nothing for not at all (`RunChaos.words`).
         """
         self._size = size
-        words = [str(store_path), str(concurrency), job_id, *chaos_words]
+        words = [store_name, str(concurrency), job_id, *chaos_words]
         self._command = [sys.executable, "-m", "jobkit.cli.child", *words]
         self._job_id = job_id
         self._observe = observe

@@ -13,7 +13,7 @@ from .session import open_without_code
 def show_job(job_id: str, *, json: bool, store: str) -> None:
     """Run `jobkit inspect job`."""
     with open_without_code(store, job_id) as session:
-        repository = Repository(session.store.tables)
+        repository = Repository(session.store.store.tables)
         chain = repository.get_chain(repository.resolve_job_id(job_id))
         progress = {
             stage.number: repository.progress(stage) for stage in chain.stages if stage.state is StageState.SEALED

@@ -58,7 +58,7 @@ OWN_OPTIONS = (
         help="Where that stage reads earlier results: a job, or a JSON array of results.",
     ),
     option("again", bool, False, "--again", metavar="", help="Run afresh, although this job has been run."),
-    option("store", str, "local", "--store", metavar="local[:PATH]", help="Where jobs are kept."),
+    option("store", str, "local", "--store", metavar="local[:PATH]|azure", help="Where jobs are kept."),
     option(
         "json", bool, False, "--json", metavar="", help="Print one JSON document on stdout, and nothing else there."
     ),

@@ -28,7 +28,7 @@ Json = Annotated[
     bool, typer.Option("--json", metavar="", help="Print one JSON document on stdout, and nothing else there.")
 ]
 StoreOption = Annotated[
-    str, typer.Option("--store", metavar="local[:PATH]", help="Where jobs are kept.", show_default=True)
+    str, typer.Option("--store", metavar="local[:PATH]|azure", help="Where jobs are kept.", show_default=True)
 ]
 
 

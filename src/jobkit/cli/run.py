@@ -153,7 +153,7 @@ class _Run:
         instance = self._session.instance(self._service, concurrency=extra["concurrency"], chaos=self._chaos)
         fleet = self._fleet = Fleet(
             size=extra["instances"] - 1,
-            store_path=self._session.store_path,
+            store_name=self._session.store_name,
             concurrency=extra["concurrency"],
             job_id=watch.job_id,
             chaos_words=self._chaos.words if self._chaos is not None else [],

@@ -7,13 +7,14 @@ import os
 import random
 import re
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from jobkit.local import LocalStore
-from jobkit.local.host import Instance
+from jobkit.local.host import Instance, Waiter
 from jobkit.runtime.clock import SystemClock
 from jobkit.runtime.errors import InvalidSetting, UnknownJob
 from jobkit.runtime.events import Observer
@@ -21,24 +22,52 @@ from jobkit.runtime.loader import Loaded, Project, find_project, load
 from jobkit.runtime.processing import Processing
 from jobkit.runtime.registry import Registry
 from jobkit.runtime.service import Service
-from jobkit.runtime.storage.ports import Delivery
+from jobkit.runtime.storage.ports import Delivery, Store
 
 from .output import foreign_output_on_stderr, say
 
 if TYPE_CHECKING:
+    from jobkit.runtime.storage.azure import AzureStore
+
     from .chaos import RunChaos
 
 _HUB: Final = re.compile(r"[a-z][a-z0-9]{2,30}")
+AZURE: Final = "azure"
 LOCAL_FILE: Final = Path(".jobkit") / "local.db"
+
+
+class OpenStore(Waiter, Protocol):
+    """What a command and its instances need of an open store, whichever it is."""
+
+    store: Store
+
+    @property
+    def together(self) -> Callable[[], AbstractContextManager[None]]:
+        """Return the context in which what is done may be stored as a whole."""
+        ...
+
+    def each(self, items: Iterable[Any], do: Callable[[Any], None]) -> None:
+        """Do all items, perhaps in parallel."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is held."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A project's controllers and an open store."""
+    """A project's controllers and an open store; `store_name` is what `--store` takes to open it from anywhere."""
 
     loaded: Loaded
-    store: LocalStore
-    store_path: Path
+    store: OpenStore
+    store_name: str
+
+    @property
+    def place(self) -> str:
+        """Where the store is, for people."""
+        kind, _, path = self.store_name.partition(":")
+        return path or f"the {kind} store, hub {hub_name()}"
 
     def service(self, observe: Observer, *, chaos: RunChaos | None = None) -> Service:
         """Make the service of one instance; `chaos` disturbs it."""
@@ -49,7 +78,7 @@ class Session:
             rng=random.Random(),  # noqa: S311 - names that must differ, not secrets
             worker=f"{os.uname().nodename if hasattr(os, 'uname') else 'local'}-{os.getpid()}",
             observe=observe,
-            each=self.store.queues.each,
+            each=self.store.each,
             together=self.store.together,
         )
         if chaos is not None:
@@ -65,7 +94,7 @@ class Session:
                 say(f"warning: {queue}: {type(exc).__name__}: {exc}")
 
         return Instance(
-            self.store.queues if chaos is None else chaos.store.queues,
+            (self.store if chaos is None else chaos).store.queues,
             handle if chaos is None else chaos.handler(handle),
             waiter=self.store,
             concurrency=concurrency,
@@ -98,8 +127,17 @@ def load_controllers(project: Project | None) -> Loaded:
 def open_session(store: str, *, project: Project | None, loaded: Loaded | None = None) -> Generator[Session]:
     """Open the store that `--store` names. Raises InvalidSetting, StoreUnavailable."""
     path = store_path(store, project)
-    with LocalStore.open(path, hub=hub_name()) as opened:
-        yield Session(loaded=loaded or load_controllers(project), store=opened, store_path=path)
+    opened = _open_azure(project) if path is None else LocalStore.open(path, hub=hub_name())
+    name = AZURE if path is None else f"local:{path}"
+    with contextlib.closing(opened):
+        yield Session(loaded=loaded or load_controllers(project), store=opened, store_name=name)
+
+
+def _open_azure(project: Project | None) -> AzureStore:
+    from jobkit.runtime.storage.azure import AzureStore  # it takes as long to import as all the rest
+    from jobkit.runtime.storage.azure_account import find_account
+
+    return AzureStore(find_account(os.environ, None if project is None else project.root), hub=hub_name())
 
 
 @contextlib.contextmanager
@@ -107,17 +145,20 @@ def open_without_code(store: str, job_id: str) -> Generator[Session]:
     """Open a store to look for a job, with none of the project's code. Raises UnknownJob where there is no store."""
     project = here()
     with contextlib.suppress(OSError):  # opening it says what is wrong
-        if not store_path(store, project).exists():
+        path = store_path(store, project)
+        if path is not None and not path.exists():
             raise UnknownJob(job_id=job_id)
     with open_session(store, project=project, loaded=Loaded(registry=Registry(), problems=())) as session:
         yield session
 
 
-def store_path(store: str, project: Project | None) -> Path:
-    """Return the file of a `--store`. Raises InvalidSetting for one that this version does not have."""
+def store_path(store: str, project: Project | None) -> Path | None:
+    """Return the file of a `--store`; None for the azure store. Raises InvalidSetting for one that there is not."""
+    if store == AZURE:
+        return None
     kind, _, given = store.partition(":")
     if kind != "local":
-        raise InvalidSetting(setting="--store", value=store, reason="this version has local, or local:PATH")
+        raise InvalidSetting(setting="--store", value=store, reason="give local, local:PATH or azure")
     if given:
         return Path(given)
     root = project.root if project is not None else Path.cwd()

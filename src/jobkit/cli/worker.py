@@ -19,6 +19,7 @@ from .session import here, open_session
 def main(*, concurrency: int, store: str) -> None:
     """Run `jobkit worker`."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    logging.getLogger("azure").setLevel(logging.WARNING)  # its SDKs tell of every call
     stopped = threading.Event()
     with open_session(store, project=here()) as session:
         instance = session.instance(session.service(log_event), concurrency=concurrency)
@@ -28,7 +29,7 @@ def main(*, concurrency: int, store: str) -> None:
 
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
-        say(f"worker: {concurrency} tasks at once on {session.store_path}; Ctrl-C stops it")
+        say(f"worker: {concurrency} tasks at once on {session.place}; Ctrl-C stops it")
         instance.start()
         stopped.wait()
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -30,6 +30,7 @@ class LocalStore:
         tables: The port for rows.
         queues: The port for messages.
         store: Both.
+        each: Does items one by one, their sends in groups.
         together: A context in which a thread's calls may be committed with its next one.
         flush: Commits what the calling thread has left open by that.
     """
@@ -53,6 +54,7 @@ class LocalStore:
             wakeups=self._wakeups,
         )
         self.store = Store(self.tables, self.queues)
+        self.each = self.queues.each
         self.together = self._database.together
         self.flush = self._database.flush
 

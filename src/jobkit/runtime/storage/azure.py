@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -36,7 +37,7 @@ class AzureStore:
         self.tables = AzureTables(account.table_service(), hub=hub)
         self.queues = _PolledQueues(account.queue_service(), account.queue_service(retries=False), hub=hub)
         self.store = Store(self.tables, self.queues)
-        self.together = contextlib.nullcontext
+        self.together: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
         self._pool = ThreadPoolExecutor(SENDERS, thread_name_prefix="jobkit-send")
         self._interrupted = threading.Event()
 

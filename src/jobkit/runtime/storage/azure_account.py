@@ -92,8 +92,8 @@ def find_account(environment: Mapping[str, str], folder: Path | None = None) -> 
     if not tables or not queues:
         raise InvalidSetting(
             setting=SETTING,
-            value="",
-            reason="is not set: give a connection string (UseDevelopmentStorage=true for Azurite), or "
+            value="(not set)",
+            reason="give a connection string (UseDevelopmentStorage=true for Azurite), or "
             f"{SETTING}__accountName, in the environment or in {LOCAL_SETTINGS}",
         )
     return Account(tables_url=tables, queues_url=queues, client_id=settings.get(f"{SETTING}__clientId", ""))

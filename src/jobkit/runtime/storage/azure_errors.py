@@ -6,13 +6,17 @@ import contextlib
 import json
 from collections.abc import Generator
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from azure.core.exceptions import (
     AzureError,
+    ClientAuthenticationError,
     HttpResponseError,
     ResourceExistsError,
     ResourceModifiedError,
     ResourceNotFoundError,
+    ServiceRequestError,
+    ServiceResponseError,
 )
 
 from jobkit.runtime.errors import EntityChanged, EntityExists, EntityNotFound, StoreUnavailable
@@ -27,8 +31,8 @@ class ContainerMissing(Exception):
 
 
 @contextlib.contextmanager
-def mapped_errors(container: str, partition: str = "", row: str = "") -> Generator[None]:
-    """Raise the ports' errors for those of the SDK, by the table or queue, and the row or message, of the call.
+def mapped_errors(place: str, container: str, partition: str = "", row: str = "") -> Generator[None]:
+    """Raise the ports' errors for those of the SDK, by the place, the table or queue, and the row or message, of the call.
 
     Nothing of the SDK's own text is repeated: it may hold a signed address.
     """
@@ -45,8 +49,21 @@ def mapped_errors(container: str, partition: str = "", row: str = "") -> Generat
             raise EntityChanged(table=container, partition=partition, row=row) from exc
         if isinstance(exc, ResourceNotFoundError) or status == 404:
             raise EntityNotFound(table=container, partition=partition, row=row) from exc
-        reason = f"{status} {code}".strip() if isinstance(exc, HttpResponseError) else type(exc).__name__
-        raise StoreUnavailable(store="azure", reason=f"{container}: {reason}") from exc
+        if isinstance(exc, ServiceRequestError | ServiceResponseError):
+            reason = f"no answer ({type(exc).__name__}); is it running, and is AzureWebJobsStorage right?"
+        elif isinstance(exc, ClientAuthenticationError) or status in (401, 403):
+            reason = (
+                f"{container}: refused ({status} {code}); has the key or identity of AzureWebJobsStorage the right?"
+            )
+        else:
+            reason = f"{container}: {status} {code}".rstrip() if status else f"{container}: {type(exc).__name__}"
+        raise StoreUnavailable(store=f"azure at {place}", reason=reason) from exc
+
+
+def place_of(url: str) -> str:
+    """Return the scheme and host of a service's address, without what may be secret."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def error_code(exc: AzureError) -> str:

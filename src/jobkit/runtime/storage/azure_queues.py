@@ -14,7 +14,7 @@ from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueMessage, QueueServiceClient
 
 from . import limits
-from .azure_errors import ContainerMissing, mapped_errors
+from .azure_errors import ContainerMissing, mapped_errors, place_of
 from .ports import Delivery
 
 T = TypeVar("T")
@@ -31,6 +31,7 @@ class AzureQueues:
         self._service: Any = service  # the SDK is typed in part
         self._once: Any = once
         self._hub = hub
+        self._place = place_of(str(self._service.url))
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, bool], Any] = {}
 
@@ -87,11 +88,11 @@ class AzureQueues:
     def _on(self, queue: str, message: str, call: Callable[[Any], T], *, once: bool = False) -> T:
         """Make a call; a queue that is missing is made, and the call done again."""
         try:
-            with mapped_errors(queue, queue, message):
+            with mapped_errors(self._place, queue, queue, message):
                 return call(self._client(queue, once=once))
         except ContainerMissing:
             self._create(queue)
-        with mapped_errors(queue, queue, message):
+        with mapped_errors(self._place, queue, queue, message):
             return call(self._client(queue, once=once))
 
     def _client(self, queue: str, *, once: bool) -> Any:
@@ -104,7 +105,7 @@ class AzureQueues:
         return client
 
     def _create(self, queue: str) -> None:
-        with mapped_errors(queue), contextlib.suppress(ResourceExistsError):
+        with mapped_errors(self._place, queue), contextlib.suppress(ResourceExistsError):
             self._service.create_queue(f"{self._hub}-{queue}")
 
 

@@ -22,7 +22,7 @@ from azure.data.tables import (
 from jobkit.runtime.errors import LimitExceeded
 
 from . import limits
-from .azure_errors import ContainerMissing, mapped_errors
+from .azure_errors import ContainerMissing, mapped_errors, place_of
 from .ports import Condition, Delete, Entity, Insert, Mode, Operation, Span, Update, Upsert, Value
 
 T = TypeVar("T")
@@ -38,6 +38,7 @@ class AzureTables:
         """Work on an account; tables are made when they are first found missing."""
         self._service: Any = service  # the SDK is typed in part
         self._hub = hub
+        self._place = place_of(str(self._service.url))
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
 
@@ -112,7 +113,7 @@ class AzureTables:
                     what="transaction", size=size, limit=limits.TRANSACTION_BYTES, unit="bytes"
                 ) from exc
             except TableTransactionError as exc:
-                with mapped_errors(table, partition, _row(operations[int(exc.index)])):
+                with mapped_errors(self._place, table, partition, _row(operations[int(exc.index)])):
                     raise
             return ["" if isinstance(o, Delete) else _etag(d) for o, d in zip(operations, done, strict=True)]
 
@@ -123,11 +124,11 @@ class AzureTables:
     def _on(self, table: str, partition: str, row: str, call: Callable[[Any], T]) -> T:
         """Make a call; a table that is missing is made, and the call done again."""
         try:
-            with mapped_errors(table, partition, row):
+            with mapped_errors(self._place, table, partition, row):
                 return call(self._client(table))
         except ContainerMissing:
             self._create(table)
-        with mapped_errors(table, partition, row):
+        with mapped_errors(self._place, table, partition, row):
             return call(self._client(table))
 
     def _pages(
@@ -156,7 +157,7 @@ class AzureTables:
         return client
 
     def _create(self, table: str) -> None:
-        with mapped_errors(table), contextlib.suppress(ResourceExistsError):
+        with mapped_errors(self._place, table), contextlib.suppress(ResourceExistsError):
             self._service.create_table(self._hub + table)
 
 
