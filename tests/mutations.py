@@ -205,8 +205,8 @@ MUTATIONS = {
     ),
     "a submit that does not wake what it finds": service(
         (
-            "        self._wake(chain)\n        created = chain.job.epoch == job.epoch\n",
-            "        created = chain.job.epoch == job.epoch\n        if created:\n            self._wake(chain)\n",
+            "        self.wake(chain)\n        created = chain.job.epoch == job.epoch\n",
+            "        created = chain.job.epoch == job.epoch\n        if created:\n            self.wake(chain)\n",
         )
     ),
     "the index row goes before the hook has run": service(

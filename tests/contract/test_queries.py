@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import pytest
 
 from contract.backend import Backend
-from jobkit.runtime.storage.ports import Condition, Entity, Insert, Span, Value
+from jobkit.runtime.storage.ports import Condition, Delete, Entity, Insert, Span, Value
 
 
 def fill(backend: Backend, partition: str, rows: Sequence[tuple[str, dict[str, Value]]]) -> None:
@@ -193,9 +194,11 @@ def test_a_page_without_a_match_is_not_the_end(many: Backend) -> None:
 
 def test_rows_may_be_deleted_while_they_are_read(many: Backend) -> None:
     seen = []
-    for entity in many.tables.query("tasks", Span("p1", "p3"), select=()):
-        many.tables.delete("tasks", entity.partition, entity.row, etag=entity.etag)
-        seen.append(entity.row)
+    found = many.tables.query("tasks", Span("p1", "p3"), select=())
+    for partition, rows in itertools.groupby(found, lambda entity: entity.partition):
+        while part := list(itertools.islice(rows, 50)):
+            many.tables.transact("tasks", [Delete(partition, entity.row, entity.etag) for entity in part])
+            seen += [entity.row for entity in part]
 
     assert len(seen) == len(set(seen)) + 150 == 2_150
     assert list(many.tables.query("tasks", Span("p1", "p3"))) == []

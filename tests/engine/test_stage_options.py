@@ -160,6 +160,7 @@ def test_a_job_that_goes_on_over_failures_can_read_both(drive: Drive, options: d
 # stop
 
 
+@pytest.mark.parametrize("store", ["memory"], indirect=True)  # the pages of another store are those of any long job
 def test_a_failure_stops_ten_thousand_queued_tasks_in_pages(drive_faulty: DriveFaulty) -> None:
     ran: list[int] = []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -150,7 +150,7 @@ class MemoryTables:
         if isinstance(operation, Insert | Upsert):
             if isinstance(operation, Insert) and stored is not None:
                 raise EntityExists(table=table, partition=partition, row=row)
-            return replace(operation.entity, properties=dict(operation.entity.properties), etag=str(next(self._etags)))
+            return self._stored(operation.entity, dict(operation.entity.properties))
         if stored is None:
             raise EntityNotFound(table=table, partition=partition, row=row)
         if stored.etag != operation.etag:
@@ -158,9 +158,12 @@ class MemoryTables:
         if isinstance(operation, Delete):
             return None
         kept: Mapping[str, Value] = stored.properties if operation.mode is Mode.MERGE else {}
-        entity = replace(operation.entity, properties={**kept, **operation.entity.properties})
+        entity = self._stored(operation.entity, {**kept, **operation.entity.properties})
         limits.check_entity(entity)
-        return replace(entity, etag=str(next(self._etags)))
+        return entity
+
+    def _stored(self, entity: Entity, properties: Mapping[str, Value]) -> Entity:
+        return Entity(partition=entity.partition, row=entity.row, properties=properties, etag=str(next(self._etags)))
 
 
 def _key(operation: Operation) -> tuple[str, str]:
@@ -170,8 +173,11 @@ def _key(operation: Operation) -> tuple[str, str]:
 
 
 def _selected(entity: Entity, select: Sequence[str] | None) -> Entity:
-    kept = entity.properties if select is None else {n: v for n, v in entity.properties.items() if n in select}
-    return replace(entity, properties=dict(kept))
+    if select is None:
+        kept = dict(entity.properties)
+    else:
+        kept = {name: entity.properties[name] for name in select if name in entity.properties}
+    return Entity(partition=entity.partition, row=entity.row, properties=kept, etag=entity.etag)
 
 
 @dataclass(slots=True)
