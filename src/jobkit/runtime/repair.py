@@ -7,7 +7,6 @@ looks (the first one is noted in the job's row among the active ones), or when i
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,9 @@ from .rows import SHARD
 from .service import Service
 
 _SHOWN = 5
+
+#: What is broken, what shows it, what mends it, and how.
+_Broken = tuple[str, str, str, Callable[[], None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +54,6 @@ class _Census:
     overdue: list[TaskRecord] = field(default_factory=list[TaskRecord])
     unmarked: list[int] = field(default_factory=list[int])
     seen: str = ""
-    #: Why what waits is taken for lost.
-    why: str = ""
 
 
 class Repair:
@@ -75,13 +75,11 @@ class Repair:
             return Look(chain=chain, findings=tuple(self._of_ended(chain)), is_settled=True)
         stage = chain.find_stage(job.stage) if job.stage is not None else None
         census = self._count(chain, stage, force=force)
-        census.why = "what waits is to be taken for lost" if force else "nothing has moved since the last look"
         findings: list[Finding] = []
         settled = force
-        if self._repository.is_active(job):
-            with contextlib.suppress(EntityChanged, EntityNotFound):  # somebody else looks, or it has just ended
-                settled = self._repository.note_look(job, census.seen, self._service.clock.now(), write=note) or force
-        else:
+        try:
+            settled = self._repository.note_look(job, census.seen, self._service.clock.now(), write=note) or force
+        except EntityNotFound:
             findings.append(
                 Finding(
                     name="not listed",
@@ -91,10 +89,16 @@ class Repair:
                     do=lambda: self._repository.add_to_index(job, recent=False),
                 )
             )
+        except EntityChanged:
+            settled = force  # somebody else looks
         if census.overdue and stage is not None:
             findings.append(self._overdue(chain, stage, census.overdue))
         if settled:
-            findings += self._of_still(chain, stage, census)
+            why = "what waits is to be taken for lost" if force else "nothing has moved since the last look"
+            where = "" if stage is None else f"stage {stage.number} {stage.name!r}: "
+            for name, evidence, mend, do in self._of_still(chain, stage, census):
+                text = f"{where}{evidence}, and {why}"
+                findings.append(Finding(name=name, stage=job.stage, evidence=text, mend=mend, do=do))
         return Look(chain=chain, findings=tuple(findings), is_settled=settled)
 
     # what is broken
@@ -109,78 +113,40 @@ class Repair:
                 do=lambda: self._service.wind_up(chain.job),
             )
 
-    def _of_still(self, chain: Chain, stage: StageRecord | None, census: _Census) -> Iterator[Finding]:
+    def _of_still(self, chain: Chain, stage: StageRecord | None, census: _Census) -> Iterator[_Broken]:
         """Yield what is broken when nothing moves any more."""
         job, service = chain.job, self._service
         if stage is None:
-            yield self._finding(
-                "not completed",
-                None,
-                "all stages are closed",
-                census.why,
-                "send the completion again",
-                lambda: service.wake(chain),
-            )
+            yield "not completed", "all stages are closed", "send the completion again", lambda: service.wake(chain)
         elif stage.state is StageState.UNPLANNED:
-            yield self._finding(
-                "not planned",
-                stage,
-                "nobody plans it",
-                census.why,
-                "send its planning again",
-                lambda: service.wake(chain),
-            )
+            yield "not planned", "nobody plans it", "send its planning again", lambda: service.wake(chain)
         elif stage.state is StageState.PLANNING:
-            yield self._finding(
-                "never sealed",
-                stage,
-                "its planner is silent",
-                census.why,
-                "give it back and send its planning again",
-                lambda: self._plan_again(chain, stage),
-            )
+            mend = "give it back and send its planning again"
+            yield "never sealed", "its planner is silent", mend, lambda: self._plan_again(chain, stage)
         elif stage.state is StageState.SEALED and stage.stop:
-            yield self._finding(
+            stop = stage_message(Kind.STOP, job.epoch, stage)
+            yield (
                 "stop not finished",
-                stage,
                 "it is being stopped",
-                census.why,
                 "send the stop again",
-                lambda: service.outbox.send(JOBS_QUEUE, stage_message(Kind.STOP, job.epoch, stage)),
+                lambda: service.outbox.send(JOBS_QUEUE, stop),
             )
         elif stage.state is StageState.SEALED:
             yield from self._of_sealed(chain, stage, census)
 
-    def _of_sealed(self, chain: Chain, stage: StageRecord, census: _Census) -> Iterator[Finding]:
+    def _of_sealed(self, chain: Chain, stage: StageRecord, census: _Census) -> Iterator[_Broken]:
+        def turn_out() -> None:
+            self._turn_out(chain, stage, census.unmarked)
+
         if census.ended == stage.task_count:
-            yield self._finding(
-                "ended, not closed",
-                stage,
-                f"all {census.ended:,} tasks have ended",
-                census.why,
-                "turn out the lights",
-                lambda: self._turn_out(chain, stage, census.unmarked),
-            )
+            yield "ended, not closed", f"all {census.ended:,} tasks have ended", "turn out the lights", turn_out
             return
         if census.lost:
-            yield self._finding(
-                "sent, but lost",
-                stage,
-                f"{_tasks(census.lost)} queued without a message",
-                census.why,
-                "send them again",
-                lambda: self._send_again(chain, stage),
-            )
+            evidence = f"{_tasks(census.lost)} queued without a message"
+            yield "sent, but lost", evidence, "send them again", lambda: self._send_again(chain, stage)
         if census.unmarked:
             shards = "1 shard has" if len(census.unmarked) == 1 else f"{len(census.unmarked):,} shards have"
-            yield self._finding(
-                "ended, not marked",
-                stage,
-                f"{shards} ended and no marker",
-                census.why,
-                "mark them",
-                lambda: self._turn_out(chain, stage, census.unmarked),
-            )
+            yield "ended, not marked", f"{shards} ended and no marker", "mark them", turn_out
 
     def _overdue(self, chain: Chain, stage: StageRecord, overdue: list[TaskRecord]) -> Finding:
         limit = f"without a sign of life for over {stage.policy.timeout_s:g} s"
@@ -192,18 +158,6 @@ class Repair:
             evidence=f"stage {stage.number} {stage.name!r}: {_tasks([t.ref.index for t in overdue])} running, {limit}",
             mend="hand them to another attempt",
             do=lambda: self._hand_on(chain, stage, overdue),
-        )
-
-    def _finding(
-        self, name: str, stage: StageRecord | None, evidence: str, why: str, mend: str, do: Callable[[], None]
-    ) -> Finding:
-        where = "" if stage is None else f"stage {stage.number} {stage.name!r}: "
-        return Finding(
-            name=name,
-            stage=None if stage is None else stage.number,
-            evidence=f"{where}{evidence}, and {why}",
-            mend=mend,
-            do=do,
         )
 
     # the pass over the tasks
