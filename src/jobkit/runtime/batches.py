@@ -140,8 +140,6 @@ class Batches:
                 ended.append(replace(task, status=Status.FAILED if outcome.failure else Status.COMPLETED))
         for task in again:
             service.send_retry(message, task, delay=attempts.get(task.ref.index, (None, None))[1])
-        failed = [task for task in ended if task.status is Status.FAILED]
-        if ended:
-            last = failed[0] if failed else ended[-1]
-            return service.after_end(message, last.ref, last.status)
-        return None if again else service.drop(message, "its tasks have ended, or other messages have them")
+        service.after_batch(message, ended)
+        if not again and not ended:
+            service.drop(message, "its tasks have ended, or other messages have them")

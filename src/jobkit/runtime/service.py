@@ -478,6 +478,12 @@ class Service:
             self._send_lane(message)
         self.lights_out(message, ref)
 
+    def after_batch(self, message: Message, ended: Sequence[TaskRecord]) -> None:
+        """Do what follows the end of a batch's tasks, which are of one shard: once, for a failed one if there is any."""
+        failed = [task for task in ended if task.status is Status.FAILED]
+        for task in failed[:1] or ended[-1:]:
+            self.after_end(message, task.ref, task.status)
+
     def pass_lane(self, message: Message, ref: TaskRef, reason: str) -> None:
         """Pass a lane on over a task that something else has ended; a stage that is stopped needs no lanes any more."""
         if message.lanes:

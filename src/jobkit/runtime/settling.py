@@ -168,9 +168,7 @@ class Settling:
             text = "alone: its batch was delivered too often"
             service.observe(service.event(Action.RETRYING, task.ref, attempt=message.attempt, text=text))
             service.send_retry(message, task, delay=None)
-        failed = [task for task in ended if task.status is Status.FAILED]
-        for task in failed[:1] or ended[:1]:
-            service.after_end(message, task.ref, task.status)
+        service.after_batch(message, ended)
 
     def _poisoned_job_message(self, message: Message) -> None:
         """Fail the job that a poisoned message was to move on, unless something else has moved it on."""
