@@ -1,17 +1,18 @@
 """Runs a job's messages on several instances whose port calls take turns as a strategy decides: every order can be had.
 
-Each worker is a thread, and only the one whose turn it is runs; before each call of a port it hands the turn on. So a
-schedule is the list of the choices made, and one list gives one run.
+Each worker is a greenlet: before each call of a port it hands the turn on. So a schedule is the list of the choices
+made, and one list gives one run.
 """
 
 from __future__ import annotations
 
 import random
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
+
+from greenlet import getcurrent, greenlet
 
 from clocks import ManualClock
 from driver import LEASE_S, Crash, Driver, NeverEnds
@@ -50,7 +51,7 @@ class Worker:
 
     number: int
     driver: Driver
-    turn: threading.Lock = field(default_factory=threading.Lock)
+    turn: greenlet | None = None
     idle: bool = True
     dying: bool = False
     message: tuple[object, ...] = ()
@@ -130,8 +131,6 @@ class Schedule:
             for n in range(workers)
         ]
         self._running: Worker | None = None
-        self._over = threading.Event()
-        self._failure: BaseException | None = None
         self._calls = 0
         self.job_id = ""
 
@@ -140,20 +139,10 @@ class Schedule:
         job = self._subject.job
         for worker in self._workers[: self._submits]:
             self.job_id = worker.driver.submit(self._subject.controller.job_type, job.params, **job.how)
+        self._main = getcurrent()
         for worker in self._workers:
-            worker.turn.acquire()
-        threads = [threading.Thread(target=self._work, args=(worker,), daemon=True) for worker in self._workers]
-        for thread in threads:
-            thread.start()
+            worker.turn = greenlet(self._work)
         self._go_on(None)
-        if not self._over.wait(60):
-            raise NeverEnds("a worker waits for something that is not its turn")
-        for thread, worker in zip(threads, self._workers, strict=True):
-            if thread is not threading.current_thread():
-                _release(worker.turn)
-                thread.join(10)
-        if self._failure is not None:
-            raise self._failure
         check_invariants(self.faulty.real, self.job_id, self.faulty.history)
         found = self._subject.job.comparable(outcome(self.faulty.real, self.job_id))
         heard = set(self._subject.hooks)
@@ -180,15 +169,11 @@ class Schedule:
         return worker
 
     def _work(self, worker: Worker) -> None:
-        worker.turn.acquire()
-        try:
-            while not self._over.is_set():
-                self._take_message(worker)
-                worker.idle = True
-                self._go_on(worker)
-        except BaseException as error:  # noqa: BLE001 - the schedule's own, raised by `run`
-            self._failure = self._failure or error
-            self._end()
+        """Take message after message; what it raises ends the schedule, and `run` raises it."""
+        while True:
+            self._take_message(worker)
+            worker.idle = True
+            self._go_on(worker)
 
     def _take_message(self, worker: Worker) -> None:
         try:
@@ -202,18 +187,15 @@ class Schedule:
             worker.driver.crashed()
 
     def _go_on(self, worker: Worker | None) -> None:
-        """Hand the turn on, and come back when it is this worker's again, or all is over."""
+        """Hand the turn on, and come back when it is this worker's again; to `run` when all is over."""
         following = self._choose(worker)
-        if following is worker:
+        if following is worker and worker is not None:
             return
         self._running = following
         if following is None:
-            self._end()
+            self._main.switch()
         else:
-            _release(following.turn)
-        if worker is not None:
-            worker.turn.acquire()
-
+            following.turn.switch(following)
     def _choose(self, worker: Worker | None) -> Worker | None:
         while True:
             options = self._options(worker)
@@ -255,12 +237,6 @@ class Schedule:
 
     def _lengths(self) -> dict[str, int]:
         return {queue: self.faulty.real.queues.length(queue) for queue in QUEUES}
-
-    def _end(self) -> None:
-        self._running = None
-        self._over.set()
-        for each in self._workers:
-            _release(each.turn)
 
 
 @dataclass
@@ -325,8 +301,3 @@ def every_path(run: Callable[[Path], object], *, preemptions: int, most: int) ->
 def _label(queue: str, delivery: Delivery) -> tuple[object, ...]:
     message = decode_message(delivery.body)
     return (queue, message.kind.value, message.stage, message.first, message.attempt, delivery.dequeue_count)
-
-
-def _release(lock: threading.Lock) -> None:
-    if lock.locked():
-        lock.release()
