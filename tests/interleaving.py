@@ -196,6 +196,7 @@ class Schedule:
             self._main.switch()
         else:
             following.turn.switch(following)
+
     def _choose(self, worker: Worker | None) -> Worker | None:
         while True:
             options = self._options(worker)
