@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import re
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from jobkit.runtime.loader import Loaded, Project, find_project, load
 from jobkit.runtime.processing import Processing
 from jobkit.runtime.registry import Registry
 from jobkit.runtime.service import Service
+from jobkit.runtime.settings import hub_name, read_settings
 from jobkit.runtime.storage.ports import Delivery, Store
 
 from .output import foreign_output_on_stderr, say
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from .chaos import RunChaos
 
-_HUB: Final = re.compile(r"[a-z][a-z0-9]{2,30}")
 AZURE: Final = "azure"
 LOCAL_FILE: Final = Path(".jobkit") / "local.db"
 
@@ -62,12 +61,13 @@ class Session:
     loaded: Loaded
     store: OpenStore
     store_name: str
+    hub: str
 
     @property
     def place(self) -> str:
         """Where the store is, for people."""
         kind, _, path = self.store_name.partition(":")
-        return path or f"the {kind} store, hub {hub_name()}"
+        return path or f"the {kind} store, hub {self.hub}"
 
     def service(self, observe: Observer, *, chaos: RunChaos | None = None) -> Service:
         """Make the service of one instance; `chaos` disturbs it."""
@@ -127,17 +127,19 @@ def load_controllers(project: Project | None) -> Loaded:
 def open_session(store: str, *, project: Project | None, loaded: Loaded | None = None) -> Generator[Session]:
     """Open the store that `--store` names. Raises InvalidSetting, StoreUnavailable."""
     path = store_path(store, project)
-    opened = _open_azure(project) if path is None else LocalStore.open(path, hub=hub_name())
+    settings = read_settings(os.environ, None if project is None else project.root)
+    hub = hub_name(settings)
+    opened = _open_azure(settings, hub) if path is None else LocalStore.open(path, hub=hub)
     name = AZURE if path is None else f"local:{path}"
     with contextlib.closing(opened):
-        yield Session(loaded=loaded or load_controllers(project), store=opened, store_name=name)
+        yield Session(loaded=loaded or load_controllers(project), store=opened, store_name=name, hub=hub)
 
 
-def _open_azure(project: Project | None) -> AzureStore:
+def _open_azure(settings: Mapping[str, str], hub: str) -> AzureStore:
     from jobkit.runtime.storage.azure import AzureStore  # it takes as long to import as all the rest
     from jobkit.runtime.storage.azure_account import find_account
 
-    return AzureStore(find_account(os.environ, None if project is None else project.root), hub=hub_name())
+    return AzureStore(find_account(settings), hub=hub)
 
 
 @contextlib.contextmanager
@@ -163,13 +165,3 @@ def store_path(store: str, project: Project | None) -> Path | None:
         return Path(given)
     root = project.root if project is not None else Path.cwd()
     return root / LOCAL_FILE
-
-
-def hub_name() -> str:
-    """Return the hub that JOBKIT_HUB names. Raises InvalidSetting."""
-    hub = os.environ.get("JOBKIT_HUB", "jobkit")
-    if not _HUB.fullmatch(hub):
-        raise InvalidSetting(
-            setting="JOBKIT_HUB", value=hub, reason="must be 3 to 31 lower-case letters and digits, a letter first"
-        )
-    return hub

@@ -7,20 +7,18 @@ for a user-assigned one). Source: "Reference for connections" in Microsoft's Azu
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from jobkit.runtime.errors import InvalidSetting
+from jobkit.runtime.settings import LOCAL_SETTINGS
 
 if TYPE_CHECKING:
     from azure.data.tables import TableServiceClient
     from azure.storage.queue import QueueServiceClient
 
 SETTING: Final = "AzureWebJobsStorage"
-LOCAL_SETTINGS: Final = "local.settings.json"
 # A call that never gets an answer must end within half a minute, the SDK's tries included.
 _TIMES: Final[dict[str, Any]] = {"connection_timeout": 5, "read_timeout": 20}
 _RETRIES: Final[dict[str, Any]] = {"retry_total": 3, "retry_connect": 2, "retry_read": 2, "retry_backoff_factor": 0.5}
@@ -73,12 +71,8 @@ class Account:
         return DefaultAzureCredential(managed_identity_client_id=self.client_id or None)
 
 
-def find_account(environment: Mapping[str, str], folder: Path | None = None) -> Account:
-    """Find the account by the environment or, what that lacks, by `local.settings.json` in `folder`.
-
-    Raises InvalidSetting, which never repeats a connection string.
-    """
-    settings = {**_local_settings(folder), **environment}
+def find_account(settings: Mapping[str, str]) -> Account:
+    """Find the account that the settings name. Raises InvalidSetting, which never repeats a connection string."""
     text = settings.get(SETTING, "").strip()
     if text:
         if text.rstrip(";").lower() == "usedevelopmentstorage=true":
@@ -97,14 +91,3 @@ def find_account(environment: Mapping[str, str], folder: Path | None = None) -> 
             f"{SETTING}__accountName, in the environment or in {LOCAL_SETTINGS}",
         )
     return Account(tables_url=tables, queues_url=queues, client_id=settings.get(f"{SETTING}__clientId", ""))
-
-
-def _local_settings(folder: Path | None) -> dict[str, str]:
-    if folder is None or not (path := folder / LOCAL_SETTINGS).is_file():
-        return {}
-    try:
-        found: Any = json.loads(path.read_text(encoding="utf-8-sig"))
-        values: Any = found["Values"]
-        return {str(name): str(value) for name, value in values.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise InvalidSetting(setting=LOCAL_SETTINGS, value=str(path), reason=f"can't be read: {exc!r}") from exc
