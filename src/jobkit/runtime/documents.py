@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from .model import Chain, Failure, JobRecord, StageRecord, Summary
+from .model import Chain, Failure, JobRecord, StageRecord, Summary, TaskRecord
 from .payload import stored_json
 from .rows import write_time
 
@@ -29,6 +29,30 @@ def job_document(chain: Chain, progress: dict[int, Summary] | None = None) -> di
         "error": error_document(job.error),
         "created_at": write_time(job.created_at),
         "updated_at": write_time(job.updated_at),
+    }
+
+
+def task_document(task: TaskRecord) -> dict[str, Any]:
+    """Write a task as JSON data."""
+    job_id = task.ref.job_id
+
+    def stored(text: str | None, name: str) -> Any:
+        return None if text is None else stored_json(text, job_id=job_id, name=name)
+
+    return {
+        "task_id": task.ref.task_id,
+        "job_id": job_id,
+        "stage": task.ref.stage,
+        "index": task.ref.index,
+        "status": task.status.value,
+        "attempt": task.attempt,
+        "params": stored(task.params_json, "params"),
+        "result": stored(task.result_json, "result"),
+        "error": error_document(task.error),
+        "queued_at": _time(task.queued_at),
+        "started_at": _time(task.started_at),
+        "ended_at": _time(task.ended_at),
+        "worker": task.worker,
     }
 
 

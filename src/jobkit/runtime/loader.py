@@ -11,7 +11,7 @@ import inspect
 import pkgutil
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -75,17 +75,22 @@ def find_project(start: Path) -> Project | None:
 
 def load(project: Project | None) -> Loaded:
     """Import a project's controllers, and those that installed packages offer as entry points."""
+    if project is None:
+        return load_modules(())
+    root = str(project.root)
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    # the default need not exist
+    return load_modules([n for n in project.modules if n != DEFAULT_MODULES[0] or _is_there(project.root, n)])
+
+
+def load_modules(names: Iterable[str]) -> Loaded:
+    """Import the controllers of modules and of their submodules, and those of entry points."""
     problems: list[Problem] = []
     found: list[type[BaseController[Any]]] = []
-    if project is not None:
-        root = str(project.root)
-        if root not in sys.path:
-            sys.path.insert(0, root)
-        for name in project.modules:
-            if name == DEFAULT_MODULES[0] and not _is_there(project.root, name):
-                continue  # the default need not exist
-            for module in _import_all(name, problems):
-                found.extend(_controllers_of(module))
+    for name in names:
+        for module in _import_all(name, problems):
+            found.extend(_controllers_of(module))
     found.extend(_from_entry_points(problems))
     registry = Registry([HelloWorlds])
     for controller in found:

@@ -396,6 +396,11 @@ class Repository:
         """Yield all tasks of a stage whole, in index order."""
         return self._tasks(stage, 0, stage.task_count or 0, where=(), select=None)
 
+    def listed_tasks(self, stage: StageRecord, first: int, *, status: Status | None = None) -> Iterator[TaskRecord]:
+        """Yield the tasks of a stage whole, from an index on and, where told, of one status alone; in index order."""
+        where = () if status is None else (Condition("status", "eq", status.value),)
+        return self._tasks(stage, first, (stage.task_count or 0) - first, where=where, select=None)
+
     # Lights out
 
     def has_open_task(self, ref: TaskRef) -> bool:
