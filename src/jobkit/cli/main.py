@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -107,6 +108,36 @@ def repair(
     from .repair import main as repair_main
 
     repair_main(job_ids, force=force, dry_run=dry_run, json=json, store=store)
+
+
+@app.command("new-app")
+def new_app(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder; its name is the app's.")],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Write nothing; list the files.")] = False,
+    json: Json = False,
+) -> None:
+    """Make a Function App that runs here and in Azure. For example: jobkit new-app my-etl."""
+    from .new_app import main as new_app_main
+
+    new_app_main(folder, dry_run=dry_run, json=json)
+
+
+@app.command()
+def deploy(
+    folder: Annotated[Path, typer.Argument(metavar="APP", help="The Function App's folder.")],
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", metavar="", help="Write nothing; exit code 1 if the app has another runtime.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Write nothing; say what would be.")] = False,
+    force: Annotated[bool, typer.Option("--force", metavar="", help="Write over what was changed by hand.")] = False,
+    json: Json = False,
+) -> None:
+    """Put the runtime into a Function App, below vendor/. For example: jobkit deploy my-etl --check."""
+    from .deploy import main as deploy_main
+
+    deploy_main(folder, check=check, dry_run=dry_run, force=force, json=json)
 
 
 @app.command(options_metavar="[OPTIONS]")

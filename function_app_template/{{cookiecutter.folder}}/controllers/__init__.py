@@ -1,0 +1,1 @@
+"""The app's controllers: each module here is imported on its own."""

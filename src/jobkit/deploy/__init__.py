@@ -1,0 +1,1 @@
+"""Puts the shared runtime into a Function App, and checks what is there."""

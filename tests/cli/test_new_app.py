@@ -1,0 +1,126 @@
+"""`jobkit new-app`: a Function App that runs here and in Azure."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from commands import InProcess
+from jobkit.deploy.vendored import runtime_files
+from jobkit.scaffold import hub_of
+
+FILES = [
+    ".funcignore",
+    ".gitignore",
+    "README.md",
+    "controllers/__init__.py",
+    "controllers/greetings.py",
+    "function_app.py",
+    "host.json",
+    "local.settings.json",
+    "pyproject.toml",
+    "requirements-dev.txt",
+    "requirements.txt",
+    "tests/test_greetings.py",
+]
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_an_app_is_made_with_the_runtime_in_it_and_says_what_is_next(jobkit: InProcess, folder: Path):
+    done = jobkit("new-app", "my-etl")
+
+    listed = "".join(f"my-etl/{file}\n" for file in FILES) + "my-etl/vendor/jobkit/ (the runtime)\n"
+    assert (done.code, done.out, done.err) == (0, listed, "Try it: cd my-etl && jobkit run greetings --n 5\n")
+    vendored = sorted(f"vendor/jobkit/{name}" for name in [*runtime_files(), "VENDORED.json"])
+    assert files_below(folder / "my-etl") == sorted([*FILES, *vendored])
+    settings = json.loads((folder / "my-etl" / "local.settings.json").read_text())
+    assert settings["Values"] == {
+        "FUNCTIONS_WORKER_RUNTIME": "python",
+        "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+        "PYTHON_THREADPOOL_THREAD_COUNT": "32",
+        "JOBKIT_HUB": "myetl",
+    }
+    assert sorted(path.name for path in folder.iterdir()) == ["my-etl"]
+
+
+def test_its_controller_runs_and_its_own_tests_pass(jobkit: InProcess, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    jobkit("new-app", "etl")
+    monkeypatch.chdir(folder / "etl")
+
+    done = jobkit("run", "greetings", "--n", "5", "--json")
+
+    job = json.loads(done.out)
+    assert (done.code, job["status"], job["stages"][1]["completed"]) == (0, "completed", 5)
+    tests = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n0"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (tests.returncode, tests.stdout.splitlines()[-1][:9]) == (0, "1 passed "), tests.stdout
+
+
+def test_a_dry_run_lists_the_same_and_leaves_nothing(jobkit: InProcess, folder: Path):
+    done = jobkit("new-app", "deep/er/my-etl", "--dry-run", "--json")
+
+    assert json.loads(done.out) == {
+        "schema": 1,
+        "app": "deep/er/my-etl",
+        "files": FILES,
+        "runtime": "vendor/jobkit",
+        "made": False,
+    }
+    assert list(folder.iterdir()) == []
+
+
+def test_it_never_writes_into_a_folder_that_has_something(jobkit: InProcess, folder: Path):
+    (folder / "etl").mkdir()
+    (folder / "etl" / "mine.txt").write_text("mine")
+    (folder / "file").write_text("mine")
+
+    answers = [jobkit("new-app", name) for name in ("etl", "file")]
+
+    why = "is there already, and nothing in it was changed. Name another, or remove it."
+    assert [(done.code, done.out, done.err) for done in answers] == [
+        (1, "", f"error: etl {why}\n"),
+        (1, "", f"error: file {why}\n"),
+    ]
+    assert files_below(folder) == ["etl/mine.txt", "file"]
+
+
+def test_an_empty_folder_may_be_there(jobkit: InProcess, folder: Path):
+    (folder / "etl").mkdir()
+
+    assert jobkit("new-app", "etl").code == 0
+
+
+@pytest.mark.parametrize("name", ["a b", "9lives", "-x", "ä", ".."])
+def test_a_name_that_is_none_is_refused(jobkit: InProcess, folder: Path, name: str):
+    done = jobkit("new-app", "--", f"sub/{name}" if name == ".." else name)
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.endswith(" can't be an app's name: give a letter, then letters, digits, - and _\n")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_told(jobkit: InProcess, folder: Path):
+    (folder / "file").write_text("")
+
+    done = jobkit("new-app", "file/etl")
+
+    assert (done.code, done.out, done.err) == (1, "", f"error: can't write {folder / 'file'}: File exists\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "hub"), [("my-etl", "myetl"), ("A", "a00"), ("x" * 40, "x" * 31), ("Tiles_2", "tiles2")]
+)
+def test_the_hub_comes_from_the_name(name: str, hub: str):
+    assert hub_of(name) == hub
