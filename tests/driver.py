@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from azurite import new_account
+from clocked_queues import ClockedQueues
 from clocks import ManualClock
 from jobkit.local.memory import MemoryStore
 from jobkit.local.store import LocalStore
@@ -23,6 +25,7 @@ from jobkit.runtime.processing import QUEUES, Processing
 from jobkit.runtime.registry import Registry
 from jobkit.runtime.repository import Repository
 from jobkit.runtime.service import Service, Submitted
+from jobkit.runtime.storage.azure import AzureStore
 from jobkit.runtime.storage.ports import Delivery, Span, Store
 
 MAX_DEQUEUE_COUNT = 5
@@ -42,9 +45,13 @@ class Crash(BaseException):
 
 @contextlib.contextmanager
 def new_store(kind: str, *, clock: Any, folder: Path, hub: str = "jobkit") -> Iterator[Store]:
-    """Open an empty store of a kind: `memory` or `sqlite` (one file in `folder`, shared by hubs)."""
+    """Open an empty store: `memory`, `sqlite` (one file in `folder`, shared by hubs) or `azure` (Azurite, a hub of its own)."""
     if kind == "memory":
         yield MemoryStore(clock=clock, rng=random.Random(7)).store
+    elif kind == "azure":
+        account, own_hub = new_account()
+        with AzureStore(account, hub=own_hub) as azure:
+            yield Store(azure.tables, ClockedQueues(azure.queues, clock))
     else:
         with LocalStore.open(folder / "local.db", clock=clock, hub=hub) as local:
             yield local.store

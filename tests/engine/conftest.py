@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from driver import Driver, ManualClock, new_store
 from faulty import Fault, Faulty
 from jobkit.runtime.storage.ports import Store
 
-STORES = ("memory", "sqlite")
+#: `make azurite` runs them on Azurite, which takes minutes.
+ON_AZURE = bool(os.environ.get("JOBKIT_TEST_ENGINE_ON_AZURE"))
+STORES = ("azure",) if ON_AZURE else ("memory", "sqlite")
 
 Drive = Callable[..., Driver]
 
