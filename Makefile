@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint types layers test kills proof format bench corpus clean
+.PHONY: help setup check lint types layers test kills proof azurite format bench corpus clean
 
 PYTHON ?= python3
 # The tools of .venv come first where it exists; otherwise those of the shell.
