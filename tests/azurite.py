@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import itertools
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -48,27 +51,59 @@ def connection_string(queue_port: int, table_port: int) -> str:
     )
 
 
+class Azurite:
+    """One process; it can be stopped and started again on the same ports, with `--location` on the same data."""
+
+    def __init__(self, *options: str, log: Path | None = None, scheme: str = "http") -> None:
+        """Keep the options beside those that it always has; `log` gets its access log."""
+        command = find_azurite()
+        if command is None:
+            assert not os.environ.get("CI"), f"Azurite is missing: {INSTALL}"
+            pytest.skip(f"Azurite is missing: {INSTALL}")
+        self._log = log
+        self._scheme = scheme
+        blob, self.queue, self.table = free_ports(3)
+        ports = [f"--blobPort={blob}", f"--queuePort={self.queue}", f"--tablePort={self.table}"]
+        hosts = [f"--{name}Host=127.0.0.1" for name in ("blob", "queue", "table")]
+        always = ["--skipApiVersionCheck", "--disableTelemetry", *([] if log else ["--silent"])]
+        self._command = [command, *always, *options, *hosts, *ports]
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def connection_string(self) -> str:
+        """What reaches it."""
+        return connection_string(self.queue, self.table)
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with contextlib.ExitStack() as files:
+            output = subprocess.DEVNULL if self._log is None else files.enter_context(self._log.open("ab"))
+            self._process = process = subprocess.Popen(self._command, stdout=output, stderr=output, cwd=Path("/"))
+        atexit.register(stop, process)
+        deadline = time.monotonic() + START_S
+        while not all(_answers(self._scheme, port) for port in (self.queue, self.table)):
+            assert process.poll() is None, "Azurite has ended"
+            assert time.monotonic() < deadline, "Azurite does not answer"
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process is not None:
+            stop(self._process)
+            self._process = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
 @cache
 def shared_azurite() -> str:
     """Start one for all tests of this process, in memory; return its connection string."""
-    command = find_azurite()
-    if command is None:
-        assert not os.environ.get("CI"), f"Azurite is missing: {INSTALL}"
-        pytest.skip(f"Azurite is missing: {INSTALL}")
-    blob, queue, table = free_ports(3)
-    options = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"]
-    hosts = [f"--{name}Host=127.0.0.1" for name in ("blob", "queue", "table")]
-    ports = [f"--blobPort={blob}", f"--queuePort={queue}", f"--tablePort={table}"]
-    process = subprocess.Popen(
-        [command, *options, *hosts, *ports], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=Path("/")
-    )
-    atexit.register(stop, process)
-    deadline = time.monotonic() + START_S
-    while not all(_answers(port) for port in (queue, table)):
-        assert process.poll() is None, "Azurite has ended"
-        assert time.monotonic() < deadline, "Azurite does not answer"
-        time.sleep(0.05)
-    return connection_string(queue, table)
+    return Azurite("--inMemoryPersistence").connection_string
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
@@ -80,9 +115,11 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.kill()
 
 
-def _answers(port: int) -> bool:
+def _answers(scheme: str, port: int) -> bool:
+    untrusting = ssl.create_default_context()
+    untrusting.check_hostname, untrusting.verify_mode = False, ssl.CERT_NONE  # whether it is there, no more
     try:
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/devstoreaccount1", timeout=2).close()
+        urllib.request.urlopen(f"{scheme}://127.0.0.1:{port}/devstoreaccount1", timeout=2, context=untrusting).close()
     except urllib.error.HTTPError:
         return True  # it refuses, so it is there
     except OSError:
