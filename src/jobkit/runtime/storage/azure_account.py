@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from jobkit.runtime.errors import InvalidSetting
@@ -50,7 +51,7 @@ class Account:
         if self.connection_string:
             tables: TableServiceClient = client.from_connection_string(self.connection_string, **_TIMES, **_RETRIES)
         else:
-            tables = client(self.tables_url, credential=self._credential(), **_TIMES, **_RETRIES)
+            tables = client(self.tables_url, credential=_credential(self.client_id), **_TIMES, **_RETRIES)
         return tables
 
     def queue_service(self, *, retries: bool = True) -> QueueServiceClient:
@@ -62,13 +63,16 @@ class Account:
         if self.connection_string:
             queues: QueueServiceClient = client.from_connection_string(self.connection_string, **how)
         else:
-            queues = client(self.queues_url, credential=self._credential(), **how)
+            queues = client(self.queues_url, credential=_credential(self.client_id), **how)
         return queues
 
-    def _credential(self) -> Any:
-        from azure.identity import DefaultAzureCredential
 
-        return DefaultAzureCredential(managed_identity_client_id=self.client_id or None)
+@cache
+def _credential(client_id: str) -> Any:
+    """Return the identity; all clients of a process share it, and so its tokens."""
+    from azure.identity import DefaultAzureCredential
+
+    return DefaultAzureCredential(managed_identity_client_id=client_id or None)
 
 
 def find_account(settings: Mapping[str, str]) -> Account:
