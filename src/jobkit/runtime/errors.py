@@ -19,6 +19,7 @@
     │   │   └── RowDamaged
     │   └── StoreTooNew
     ├── EntityExists, EntityNotFound, EntityChanged, LimitExceeded       what the ports refuse
+    │   └── RefusedAsTooLarge
     ├── HookFailed                    a controller's `on_complete` raised
     ├── MessageRefused                a queue message that is not ours, or of another version
     └── PayloadRefused                what a task or fan-out gives and the store can't keep
@@ -225,6 +226,15 @@ class LimitExceeded(JobkitError):
         """Name the thing, its size and the limit."""
         self.what, self.size, self.limit, self.unit = what, size, limit, unit
         super().__init__(f"{what}: {size:,} {unit}, the limit is {limit:,}")
+
+
+class RefusedAsTooLarge(LimitExceeded):
+    """Raised when the store itself found a write too large; nothing was written."""
+
+    def __init__(self, *, what: str, code: str) -> None:
+        """Name the thing and the store's code."""
+        self.what, self.code = what, code
+        JobkitError.__init__(self, f"{what}: the store refused it as too large ({code})")
 
 
 class HookFailed(JobkitError):

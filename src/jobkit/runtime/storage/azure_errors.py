@@ -12,17 +12,27 @@ from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
     HttpResponseError,
-    ResourceExistsError,
     ResourceModifiedError,
     ResourceNotFoundError,
     ServiceRequestError,
     ServiceResponseError,
 )
 
-from jobkit.runtime.errors import EntityChanged, EntityExists, EntityNotFound, StoreUnavailable
+from jobkit.runtime.errors import EntityChanged, EntityExists, EntityNotFound, RefusedAsTooLarge, StoreUnavailable
 
 #: The container is missing, not the row or message: it is made, and the call done again.
 MISSING_CONTAINERS: Final = ("TableNotFound", "QueueNotFound")
+#: Source: "Table service error codes" and "Common REST API error codes" in Microsoft's reference of Azure Storage.
+_TOO_LARGE: Final = (
+    "ContentLengthExceeded",
+    "EntityTooLarge",
+    "KeyValueTooLarge",
+    "MessageTooLarge",
+    "PropertyNameTooLong",
+    "PropertyValueTooLarge",
+    "RequestBodyTooLarge",
+    "TooManyProperties",
+)
 _CHANGED: Final = ("PopReceiptMismatch", "UpdateConditionNotSatisfied", "ConditionNotMet")
 
 
@@ -43,7 +53,9 @@ def mapped_errors(place: str, container: str, partition: str = "", row: str = ""
         status = getattr(exc, "status_code", None)
         if code in MISSING_CONTAINERS:
             raise ContainerMissing from exc
-        if isinstance(exc, ResourceExistsError) or code == "EntityAlreadyExists":
+        if code in _TOO_LARGE:
+            raise RefusedAsTooLarge(what=f"{container}: {partition} / {row}", code=code) from exc
+        if code == "EntityAlreadyExists":  # other conflicts (a table that is being deleted) are no verdict on a row
             raise EntityExists(table=container, partition=partition, row=row) from exc
         if isinstance(exc, ResourceModifiedError) or code in _CHANGED or status == 412:
             raise EntityChanged(table=container, partition=partition, row=row) from exc
