@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from jobkit import __version__
 from jobkit.deploy.vendored import look, runtime_requirements, write
 from jobkit.runtime.errors import JobkitError, WrongUsage
 
@@ -72,7 +71,6 @@ def _render(place: Path, name: str) -> list[str]:
         "folder": name,
         "hub": hub_of(name),
         "runtime_requirements": "\n".join(runtime_requirements()),
-        "jobkit_version": __version__,
     }
     generate_files(template, {"cookiecutter": answers}, output_dir=place)
     app = place / name
