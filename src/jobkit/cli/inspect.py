@@ -18,9 +18,10 @@ def show_job(job_id: str, *, json: bool, store: str) -> None:
         progress = {
             stage.number: repository.progress(stage) for stage in chain.stages if stage.state is StageState.SEALED
         }
+        audits = repository.audits(chain.job.job_id)
         if json:
-            print_json(job_document(chain, progress))
+            print_json(job_document(chain, progress, audits=audits))
             return
         from jobkit.views.job import job_view
 
-        show(job_view(chain, progress, whole=is_piped()))
+        show(job_view(chain, progress, audits=audits, whole=is_piped()))

@@ -101,13 +101,30 @@ def repair(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", metavar="", help="Only say what is broken; write nothing.")
     ] = False,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the job.")] = "",
     json: Json = False,
     store: StoreOption = "local",
 ) -> None:
     """Set a job that does not move going again. For example: jobkit repair 3f9c."""
     from .repair import main as repair_main
 
-    repair_main(job_ids, force=force, dry_run=dry_run, json=json, store=store)
+    repair_main(job_ids, force=force, dry_run=dry_run, reason=reason, json=json, store=store)
+
+
+@app.command()
+def cancel(
+    job_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs, by their ids or how these begin.")],
+    *,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the job.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Only say what would be cancelled.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask.")] = False,
+    json: Json = False,
+    store: StoreOption = "local",
+) -> None:
+    """End a job that has not ended: no further task starts. For example: jobkit cancel 3f9c --reason "wrong input"."""
+    from .cancel import main as cancel_main
+
+    cancel_main(job_ids, reason=reason, dry_run=dry_run, yes=yes, json=json, store=store)
 
 
 @app.command("new-app")

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from jobkit.runtime.operator import Operator
 from jobkit.runtime.repair import Look, Repair
 
+from .asking import who
 from .output import print_json, write_out
 from .session import open_without_code
 
 
-def main(job_ids: list[str], *, force: bool, dry_run: bool, json: bool, store: str) -> None:
+def main(job_ids: list[str], *, force: bool, dry_run: bool, reason: str, json: bool, store: str) -> None:
     """Run `jobkit repair`."""
     with open_without_code(store, job_ids[0]) as session:
         service = session.service(lambda _: None)
         whole = [service.repository.resolve_job_id(job_id) for job_id in job_ids]  # before anything is changed
-        repair = Repair(service)
+        repair, operator = Repair(service), Operator(service, by=who())
         documents: list[dict[str, Any]] = []
         for job_id in dict.fromkeys(whole):
             look = repair.look(job_id, force=force, note=not dry_run)
-            for finding in () if dry_run else look.findings:
-                finding.do()
+            if look.findings and not dry_run:
+                operator.note(job_id, "repair: " + ", ".join(finding.name for finding in look.findings), reason)
+                for finding in look.findings:
+                    finding.do()
             documents.append(_document(look, mended=not dry_run))
             if not json:
                 write_out(_text(look, mended=not dry_run))

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from .model import Chain, Failure, JobRecord, StageRecord, Summary, TaskRecord
+from .model import Audit, Chain, Failure, JobRecord, StageRecord, Summary, TaskRecord
 from .payload import stored_json
 from .rows import write_time
 
 SCHEMA: Final = 1
 
 
-def job_document(chain: Chain, progress: dict[int, Summary] | None = None) -> dict[str, Any]:
-    """Write a job as JSON data; `progress` has the counts, by number, of stages that are not closed."""
+def job_document(
+    chain: Chain, progress: dict[int, Summary] | None = None, *, audits: Sequence[Audit] = ()
+) -> dict[str, Any]:
+    """Write a job as JSON data; `progress` has the counts, by number, of stages that are not closed.
+
+    `audits`, what operators did to it, is part of the document where there is some.
+    """
     job = chain.job
+    done = [{"action": each.action, "by": each.by, "reason": each.reason, "at": write_time(each.at)} for each in audits]
     return {
         "schema": SCHEMA,
         "job_id": job.job_id,
@@ -29,6 +36,7 @@ def job_document(chain: Chain, progress: dict[int, Summary] | None = None) -> di
         "error": error_document(job.error),
         "created_at": write_time(job.created_at),
         "updated_at": write_time(job.updated_at),
+        **({"audit": done} if done else {}),
     }
 
 

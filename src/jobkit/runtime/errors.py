@@ -20,6 +20,7 @@
     │   └── StoreTooNew
     ├── EntityExists, EntityNotFound, EntityChanged, LimitExceeded       what the ports refuse
     │   └── RefusedAsTooLarge
+    ├── JobHasEnded                   nothing can be cancelled any more
     ├── HookFailed                    a controller's `on_complete` raised
     ├── MessageRefused                a queue message that is not ours, or of another version
     └── PayloadRefused                what a task or fan-out gives and the store can't keep
@@ -164,6 +165,15 @@ class AmbiguousId(NotFound):
         """Name some of them."""
         self.prefix, self.matches = prefix, matches
         super().__init__(f"{prefix!r} begins more than one id: {', '.join(matches)}. Give more of it.")
+
+
+class JobHasEnded(JobkitError):
+    """Raised when something is to be done to a job that only one that has not ended can have done to it."""
+
+    def __init__(self, *, job_id: str, status: str) -> None:
+        """Name the job and how it ended."""
+        self.job_id, self.status = job_id, status
+        super().__init__(f"job {job_id[:12]} has ended ({status}): there is nothing to cancel")
 
 
 class StoreUnavailable(JobkitError):

@@ -33,6 +33,8 @@ class Kind(StrEnum):
     TASK = "task"
     #: Give a stage up: flag it and settle what has not started.
     STOP = "stop"
+    #: Give a job up at whatever stage it is.
+    CANCEL = "cancel"
     #: Settle a range of a flagged stage.
     SETTLE = "settle"
     #: Aggregate and end the job; tidy up after one that has ended.

@@ -249,6 +249,16 @@ class TaskRecord:
     etag: str = field(default="", compare=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """What an operator did to a job: who, when, why."""
+
+    action: str
+    by: str
+    reason: str
+    at: datetime
+
+
 def task_id(job_id: str, stage: int, index: int) -> str:
     """Derive a task's id: the first 16 digits of its job's, the stage's number and the index."""
     return f"{job_id[:16]}-{stage}-{index}"

@@ -61,5 +61,7 @@ class Processing:
                 self.service.complete_job(incoming)
             case Kind.STOP:
                 self._settling.stop(incoming)
+            case Kind.CANCEL:
+                self._settling.cancel(incoming)
             case Kind.SETTLE:
                 self._settling.settle_range(incoming)

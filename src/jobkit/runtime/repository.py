@@ -15,6 +15,7 @@ from typing import Final
 from . import rows
 from .errors import AmbiguousId, EntityExists, EntityNotFound, UnknownJob
 from .model import (
+    Audit,
     Chain,
     Failure,
     JobRecord,
@@ -459,6 +460,25 @@ class Repository:
             self._tables.insert(rows.INDEX, Entity(partition=rows.INDEX_POISON, row=row, properties=properties))
         except EntityExists:
             return
+
+    # What operators did
+
+    def add_audit(self, job_id: str, audit: Audit, *, token: str) -> None:
+        """Keep in a job's partition what somebody did to it; `token` sets apart what was done at the same moment."""
+        properties: Properties = {
+            "row_version": rows.ROW_VERSION,
+            "action": audit.action,
+            "by": audit.by,
+            "reason": audit.reason,
+            "at": rows.write_time(audit.at),
+        }
+        row = f"audit-{int(audit.at.timestamp() * 1_000_000):016}-{token}"
+        with contextlib.suppress(EntityExists):  # a doubtful write of ours
+            self._tables.insert(rows.JOBS, Entity(partition=job_id, row=row, properties=properties))
+
+    def audits(self, job_id: str) -> list[Audit]:
+        """Read what operators did to a job, in order."""
+        return [rows.read_audit(entity) for entity in self._tables.query(rows.JOBS, job_id, rows=rows.AUDIT_ROWS)]
 
     # Parts
 

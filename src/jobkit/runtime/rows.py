@@ -20,6 +20,7 @@ from .model import (
     MAX_MESSAGE_CHARS,
     MAX_TRACEBACK_CHARS,
     MAX_TYPE_CHARS,
+    Audit,
     ErrorGroup,
     Failure,
     JobRecord,
@@ -49,6 +50,7 @@ INDEX: Final = "index"
 INDEX_JOBS: Final = "jobs"
 INDEX_POISON: Final = "poison"
 JOB_ROW: Final = "job"
+AUDIT_ROWS: Final = Span("audit-", "audit.")  # before the job row, in the order of their times
 CHAIN_ROWS: Final = Span("job", "stage.")  # the job row and its stage rows, and no other: '.' follows '-'
 
 PREFIX_CHARS: Final = 500  # what may be put before an exception's own text
@@ -376,6 +378,16 @@ def write_summary(summary: Summary) -> str:
             ],
         }
     )
+
+
+@_named
+def read_audit(entity: Entity) -> Audit:
+    """Read a row of what an operator did."""
+    p = entity.properties
+    at = _time(p["at"])
+    if at is None:
+        raise ValueError("it has no time")
+    return Audit(action=str(p["action"]), by=str(p["by"]), reason=str(p["reason"]), at=at)
 
 
 @_named

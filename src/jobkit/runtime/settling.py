@@ -37,6 +37,11 @@ class Settling:
         message = incoming.message
         self.stop_stage(message, message.stage, self._reason_of(message))
 
+    def cancel(self, incoming: Incoming) -> None:
+        """Fail a job at whatever stage it is: what has not started is settled, what runs ends by itself."""
+        message = incoming.message
+        self.stop_stage(message, None, Failure(type="Cancelled", message=message.reason))
+
     def _reason_of(self, message: Message) -> Failure:
         """Return why a stage is stopped: what the message says, or the failure of the task that it names."""
         task = self._repository.find_task(ref_of(message)) if message.size == 1 else None
@@ -45,8 +50,11 @@ class Settling:
         text = f"the stage was stopped over task {task.ref.task_id}: {task.error.type}: {task.error.message}"
         return Failure(type="StageFailed", message=text, traceback=task.error.traceback)
 
-    def stop_stage(self, message: Message, number: int, error: Failure) -> None:
-        """Fail a job at its current stage: at once while nothing is sealed, else by flagging and settling the stage."""
+    def stop_stage(self, message: Message, at: int | None, error: Failure) -> None:
+        """Fail a job at its current stage: at once while nothing is sealed, else by flagging and settling the stage.
+
+        A job that is no longer at stage `at` (0: past the last one) goes on; None is whichever stage it is at.
+        """
         service = self._service
         while True:
             chain = service.find_chain(message)
@@ -55,7 +63,8 @@ class Settling:
             job = chain.job
             if job.status.ended:
                 return service.wind_up(job)  # perhaps by an earlier delivery of this message, which died over that
-            if (job.stage or 0) != number:  # 0: past the last stage
+            number = job.stage or 0
+            if at is not None and number != at:
                 return service.drop(message, f"the job is at stage {job.stage}")
             stage = chain.find_stage(number)
             if stage is None:
@@ -108,6 +117,8 @@ class Settling:
         message = incoming.message
         text = f"{message.kind.value} message from {queue}"
         self._service.tell(Action.POISONED, message, text, attempt=message.attempt)
+        if message.kind is Kind.CANCEL:
+            return self.cancel(incoming)
         if message.kind is Kind.TASK:
             return self._poisoned_batch(incoming) if message.size > 1 else self._poisoned_task(incoming)
         return self._poisoned_job_message(message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from rich.console import Group, RenderableType
@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from jobkit.runtime.model import Chain, ErrorGroup, Failure, JobRecord, StageRecord, StageState, Status, Summary
+from jobkit.runtime.model import Audit, Chain, ErrorGroup, Failure, JobRecord, StageRecord, StageState, Status, Summary
 from jobkit.runtime.payload import stored_json
 
 from .duration import duration_text
@@ -28,12 +28,21 @@ _STYLES: Final = {
 }
 
 
-def job_view(chain: Chain, progress: Mapping[int, Summary] | None = None, *, whole: bool = False) -> RenderableType:
-    """Show a job; `progress` has the counts of stages that are not closed, `whole` shows every result."""
+def job_view(
+    chain: Chain,
+    progress: Mapping[int, Summary] | None = None,
+    *,
+    audits: Sequence[Audit] = (),
+    whole: bool = False,
+) -> RenderableType:
+    """Show a job and what operators did to it; `progress` has the counts of stages that are not closed.
+
+    `whole` shows every result.
+    """
     counts = progress or {}
     parts: list[RenderableType] = [
         _verdict(chain, counts),
-        _facts(chain.job, whole=whole),
+        _facts(chain.job, audits, whole=whole),
         Text(),
         _stages(chain, counts),
     ]
@@ -95,7 +104,7 @@ def _verdict(chain: Chain, counts: Mapping[int, Summary]) -> Text:
     return text
 
 
-def _facts(job: JobRecord, *, whole: bool) -> RenderableType:
+def _facts(job: JobRecord, audits: Sequence[Audit], *, whole: bool) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -106,6 +115,9 @@ def _facts(job: JobRecord, *, whole: bool) -> RenderableType:
     if job.source is not None:
         grid.add_row("results from", Text(job.source))
     grid.add_row("created", f"{job.created_at:%Y-%m-%d %H:%M:%S} UTC")
+    for audit in audits:
+        reason = f": {audit.reason}" if audit.reason else ""
+        grid.add_row(audit.action, Text(_shown(f"{audit.at:%Y-%m-%d %H:%M:%S} UTC by {audit.by}{reason}", whole=whole)))
     return grid
 
 

@@ -13,6 +13,7 @@ import azure.functions as func
 from jobkit.runtime.errors import (
     AmbiguousId,
     InvalidSetting,
+    JobHasEnded,
     JobkitError,
     LimitExceeded,
     NotFound,
@@ -27,6 +28,7 @@ _LOGGER: Final = logging.getLogger("jobkit")
 _STATUS: Final[tuple[tuple[type[JobkitError], HTTPStatus], ...]] = (
     (AmbiguousId, HTTPStatus.CONFLICT),
     (NotFound, HTTPStatus.NOT_FOUND),
+    (JobHasEnded, HTTPStatus.CONFLICT),
     (InvalidSetting, HTTPStatus.INTERNAL_SERVER_ERROR),  # the app's, not the caller's
     (WrongUsage, HTTPStatus.BAD_REQUEST),
     (PayloadTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),

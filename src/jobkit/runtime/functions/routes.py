@@ -15,6 +15,7 @@ from jobkit.runtime.documents import SCHEMA, job_document, task_document
 from jobkit.runtime.errors import JobkitError
 from jobkit.runtime.messages import JOBS_QUEUE
 from jobkit.runtime.model import Chain, StageRecord, StageState, Status
+from jobkit.runtime.operator import Operator
 from jobkit.runtime.processing import QUEUES
 
 from .answers import BadRequest, answer_json
@@ -54,8 +55,20 @@ def show_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
     read_query(request, ())
     repository = app.service.repository
     chain = _chain(app, request)
+    audits = repository.audits(chain.job.job_id)
     sealed = [stage for stage in chain.stages if stage.state is StageState.SEALED]
-    return answer_json(job_document(chain, {stage.number: repository.progress(stage) for stage in sealed}))
+    progress = {stage.number: repository.progress(stage) for stage in sealed}
+    return answer_json(job_document(chain, progress, audits=audits))
+
+
+def cancel_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
+    """Ask for the end of a job (202), which whoever works on its queues brings about."""
+    query = read_query(request, ("reason",))
+    job_id = app.service.repository.resolve_job_id(request.route_params["job_id"])
+    # the name that the platform's authentication gives, where it is on
+    by = request.headers.get("x-ms-client-principal-name") or "an HTTP request"
+    chain = Operator(app.service, by=by).cancel(job_id, reason=query.get("reason", ""))
+    return answer_json(job_document(chain), status=HTTPStatus.ACCEPTED)
 
 
 def list_tasks(app: App, request: func.HttpRequest) -> func.HttpResponse:

@@ -1,0 +1,30 @@
+"""Asking before something is done that can't be taken back, and who it is that does it."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import sys
+
+import typer
+
+from jobkit.runtime.errors import OptionsContradict
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Go on when the answer is yes; end with exit code 1 when it is not. Raises OptionsContradict without a terminal."""
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise OptionsContradict(option="--yes", reason="is needed where nobody can be asked (there is no terminal)")
+    if not typer.confirm(question, err=True):
+        raise typer.Exit(1)
+
+
+def who() -> str:
+    """Name the user and the machine."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = "somebody"
+    return f"{user}@{platform.node()}"
