@@ -9,7 +9,7 @@ import pytest
 
 from commands import InProcess
 
-HOW = "Whoever works on the queues ends them; what runs, runs to its end. If nobody does: jobkit worker\n"
+HOW = "Whoever works on the queues ends them; what runs, runs to its end.\nIf nobody does: jobkit worker\n"
 
 
 @pytest.fixture(autouse=True)

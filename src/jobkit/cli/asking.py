@@ -10,14 +10,20 @@ import typer
 
 from jobkit.runtime.errors import OptionsContradict
 
+from .output import INTERRUPTED
+
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Go on when the answer is yes; end with exit code 1 when it is not. Raises OptionsContradict without a terminal."""
+    """Go on when the answer is yes; end with exit code 1 when it is not, 130 when interrupted. Raises OptionsContradict without a terminal."""
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise OptionsContradict(option="--yes", reason="is needed where nobody can be asked (there is no terminal)")
-    if not typer.confirm(question, err=True):
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:  # Ctrl-C, Ctrl-D
+        raise typer.Exit(INTERRUPTED) from None
+    if not agreed:
         raise typer.Exit(1)
 
 

@@ -48,7 +48,7 @@ def main(job_ids: list[str], *, reason: str, dry_run: bool, yes: bool, json: boo
         if chains and not dry_run:
             suffix = "" if store == "local" else f" --store {store}"
             say(
-                f"Whoever works on the queues ends them; what runs, runs to its end. If nobody does: jobkit worker{suffix}"
+                f"Whoever works on the queues ends them; what runs, runs to its end.\nIf nobody does: jobkit worker{suffix}"
             )
     if ended:
         raise typer.Exit(1)
