@@ -98,14 +98,21 @@ def _broken_tasks(store: Store, stage: StageRecord) -> list[str]:
     broken: list[str] = []
     if [task.ref.index for task in tasks] != list(range(count)):
         broken.append(f"{where} has {len(tasks)} task rows for {count} tasks")
-    broken += [f"task {t.ref.task_id} is {t.status} for ever" for t in tasks if not t.status.ended]
+    given_up = stage.round > 1 and any(task.status is Status.QUEUED for task in tasks)  # while it was being reopened
+    if given_up and (stage.error is None or stage.error.type not in ("Cancelled", "PoisonMessage")):
+        broken.append(f"{where} was reopened, and closed with {stage.error}")
+    broken += [
+        f"task {t.ref.task_id} is {t.status} for ever"
+        for t in tasks
+        if not t.status.ended and not (given_up and t.status is Status.QUEUED)
+    ]
     broken += [
         f"task {t.ref.task_id} is {t.status} with result {t.result_json} and error {t.error}"
         for t in tasks
         if t.status.ended and ((t.status is Status.COMPLETED) is (t.error is not None or t.result_json is None))
     ]
     counts = [sum(task.status is status for task in tasks) for status in (Status.COMPLETED, Status.FAILED)]
-    if counts != [stage.summary.completed, stage.summary.failed]:
+    if counts != [stage.summary.completed, stage.summary.failed] and not given_up:
         broken.append(f"{where} counts {stage.summary.completed} + {stage.summary.failed}, its rows {counts}")
     broken += [
         f"{where}: {entity.partition} {entity.row} of a plan that was not sealed is {entity.properties}"
@@ -152,6 +159,8 @@ def _broken_history(job_id: str, history: Sequence[Written]) -> list[str]:
             broken += _broken_message(job_id, step.body, sealed)
         elif step.place == "jobs" and step.partition == job_id and step.row == "job":
             status = (step.after or {}).get("status")
+            if ended and _is_retried(step):
+                ended = False
             if ended and (step.after is None or status != (step.before or {}).get("status")):
                 broken.append(f"the ended job became {status}")
             ended = status in ("completed", "failed")
@@ -162,6 +171,12 @@ def _broken_history(job_id: str, history: Sequence[Written]) -> list[str]:
     if closed != sorted(set(closed)):
         broken.append(f"the stages were closed in the order {closed}")
     return broken
+
+
+def _is_retried(step: Written) -> bool:
+    before, after = step.before or {}, step.after or {}
+    rounds = before.get("round"), after.get("round")
+    return before.get("status") == "failed" and after.get("status") == "queued" and rounds[1] == (rounds[0] or 0) + 1
 
 
 _STEPS = {
@@ -175,13 +190,20 @@ _STEPS = {
     ("unplanned", "closed"),  # given up
     ("planning", "closed"),
 }
+#: Those that only a further round may take.
+_ROUND_STEPS = {("closed", "reopening"), ("closed", "unplanned"), ("unplanned", "unplanned")}
+_STEPS |= {("reopening", "sealed"), ("reopening", "closed")}
 
 
 def _broken_step(number: int, step: Written, sealed: dict[int, str], closed: list[int]) -> list[str]:
     before, after = step.before or {}, step.after or {}
     state = after.get("state")
     broken: list[str] = []
-    if (before.get("state"), state) not in _STEPS:
+    if (before.get("state"), state) in _ROUND_STEPS and after.get("round") == before.get("round", 0) + 1:
+        closed[:] = [each for each in closed if each != number]
+        if state == "unplanned":
+            sealed.pop(number, None)
+    elif (before.get("state"), state) not in _STEPS:
         broken.append(f"stage {number} went from {before.get('state')} to {state}")
     if state == "sealed":
         if number in sealed and sealed[number] != after["plan"]:
@@ -210,6 +232,8 @@ def _broken_task_write(step: Written, sealed: dict[int, str], closed: list[int])
         return [] if sealed.get(number) == plan else [f"stage {number} was marked before it was sealed"]
     before, after = step.before or {}, step.after or {}
     where = f"task {number}-{int(step.row)}"
+    if before.get("status") == "failed" and _is_reset(before, after):
+        return [f"{where} was reset after stage {number} was closed"] if number in closed else []
     if before.get("status") in ("completed", "failed"):
         return [f"{where} was {before['status']} and became {after.get('status')}"]
     if text := _broken_owner(before, after):
@@ -219,6 +243,11 @@ def _broken_task_write(step: Written, sealed: dict[int, str], closed: list[int])
     if sealed.get(number) != plan:
         return [f"{where} was touched before its plan was sealed"]
     return [f"{where} was touched after stage {number} was closed"] if number in closed else []
+
+
+def _is_reset(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    names = ("status", "attempt", "owner_key", "error_type")
+    return [after.get(name) for name in names] == ["queued", 1, None, None] and after["round"] > before["round"]
 
 
 def _broken_owner(before: dict[str, Any], after: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@
     ├── EntityExists, EntityNotFound, EntityChanged, LimitExceeded       what the ports refuse
     │   └── RefusedAsTooLarge
     ├── JobHasEnded                   nothing can be cancelled any more
+    ├── NothingToRetry                the job has not failed
     ├── HookFailed                    a controller's `on_complete` raised
     ├── MessageRefused                a queue message that is not ours, or of another version
     └── PayloadRefused                what a task or fan-out gives and the store can't keep
@@ -174,6 +175,16 @@ class JobHasEnded(JobkitError):
         """Name the job and how it ended."""
         self.job_id, self.status = job_id, status
         super().__init__(f"job {job_id[:12]} has ended ({status}): there is nothing to cancel")
+
+
+class NothingToRetry(JobkitError):
+    """Raised when a job is to be retried that has not failed."""
+
+    def __init__(self, *, job_id: str, status: str, ended: bool) -> None:
+        """Name the job and what it is."""
+        self.job_id, self.status = job_id, status
+        what = f"has ended ({status})" if ended else f"has not ended ({status})"
+        super().__init__(f"job {job_id[:12]} {what}: there is nothing to retry")
 
 
 class StoreUnavailable(JobkitError):

@@ -35,6 +35,8 @@ class Kind(StrEnum):
     STOP = "stop"
     #: Give a job up at whatever stage it is.
     CANCEL = "cancel"
+    #: Open the stage at which a job failed for another round, or a range of it.
+    REOPEN = "reopen"
     #: Settle a range of a flagged stage.
     SETTLE = "settle"
     #: Aggregate and end the job; tidy up after one that has ended.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from .errors import JobHasEnded
+from .errors import EntityChanged, JobHasEnded, NothingToRetry
 from .messages import JOBS_QUEUE, Kind
-from .model import Audit, Chain
+from .model import Audit, Chain, Status
 from .outbox import job_message
+from .reopening import Reopening
 from .service import Service
 
 MAX_REASON_CHARS: Final = 1_000
@@ -32,6 +33,32 @@ class Operator:
         text = f"cancelled by {self._by}" + (f": {reason[:MAX_REASON_CHARS]}" if reason else "")
         self.note(job_id, "cancel", reason)
         self._service.outbox.send(JOBS_QUEUE, replace(job_message(Kind.CANCEL, chain.job), reason=text))
+        return chain
+
+    def retry(self, job_id: str, *, reason: str = "") -> Chain:
+        """Begin another round of a failed job: what completed is kept, the rest of the stage where it failed runs again.
+
+        Again is safe: while the round goes on, its message is sent once more. Returns the job as it was. Raises
+        UnknownJob, NothingToRetry.
+        """
+        reopening = Reopening(self._service)
+        chain = self.check_can_retry(job_id)
+        self.note(job_id, "retry", reason)
+        while chain.job.status is Status.FAILED:
+            try:
+                reopening.begin(chain)
+                return chain
+            except EntityChanged:
+                chain = self.check_can_retry(job_id)
+        reopening.ask(chain.job)
+        return chain
+
+    def check_can_retry(self, job_id: str) -> Chain:
+        """Return a job that has failed, or is in a further round already. Raises UnknownJob, NothingToRetry."""
+        chain = self._service.repository.get_chain(job_id)
+        job = chain.job
+        if job.status is not Status.FAILED and (job.status.ended or job.round == 1):
+            raise NothingToRetry(job_id=job_id, status=job.status.value, ended=job.status.ended)
         return chain
 
     def check_can_cancel(self, job_id: str) -> Chain:

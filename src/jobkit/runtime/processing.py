@@ -7,6 +7,7 @@ from typing import Final
 from .batches import Batches
 from .errors import MessageRefused, RowDamaged
 from .messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE, Incoming, Kind, decode_message
+from .reopening import Reopening
 from .service import Service
 from .settling import Settling
 from .storage.ports import Delivery
@@ -27,6 +28,7 @@ class Processing:
         self.service = service
         self._batches = Batches(service)
         self._settling = Settling(service)
+        self._reopening = Reopening(service)
 
     def handle(self, queue: str, delivery: Delivery) -> None:
         """Do what a message asks for. Raises MessageRefused for one that is not ours, StoreUnavailable, HookFailed."""
@@ -63,5 +65,7 @@ class Processing:
                 self._settling.stop(incoming)
             case Kind.CANCEL:
                 self._settling.cancel(incoming)
+            case Kind.REOPEN:
+                self._reopening.reopen(incoming)
             case Kind.SETTLE:
                 self._settling.settle_range(incoming)

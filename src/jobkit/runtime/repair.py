@@ -15,7 +15,8 @@ from datetime import datetime
 from .errors import EntityChanged, EntityNotFound
 from .messages import JOBS_QUEUE, TASKS_QUEUE, Kind
 from .model import Chain, StageRecord, StageState, Status, TaskRecord, TaskRef
-from .outbox import batches, job_message, stage_message, task_message
+from .outbox import job_message, stage_message, task_message
+from .resending import Waiting, send_waiting
 from .rows import SHARD
 from .service import Service
 
@@ -123,6 +124,14 @@ class Repair:
         elif stage.state is StageState.PLANNING:
             mend = "give it back and send its planning again"
             yield "never sealed", "its planner is silent", mend, lambda: self._plan_again(chain, stage)
+        elif stage.state is StageState.REOPENING:
+            reopen = job_message(Kind.REOPEN, job)
+            yield (
+                "not reopened",
+                "its next round has not begun",
+                "send the retry again",
+                lambda: service.outbox.send(JOBS_QUEUE, reopen),
+            )
         elif stage.state is StageState.SEALED and stage.stop:
             stop = stage_message(Kind.STOP, job.epoch, stage)
             yield (
@@ -143,7 +152,7 @@ class Repair:
             return
         if census.lost:
             evidence = f"{_tasks(census.lost)} queued without a message"
-            yield "sent, but lost", evidence, "send them again", lambda: self._send_again(chain, stage)
+            yield "sent, but lost", evidence, "send them again", lambda: send_waiting(self._service, chain, stage)
         if census.unmarked:
             shards = "1 shard has" if len(census.unmarked) == 1 else f"{len(census.unmarked):,} shards have"
             yield "ended, not marked", f"{shards} ended and no marker", "mark them", turn_out
@@ -168,11 +177,11 @@ class Repair:
         if stage is not None and stage.state is StageState.SEALED:
             now = self._service.clock.now()
             marked = self._repository.marked_shards(stage)
-            lanes = _Lanes(stage.policy.max_parallel)
+            waiting = Waiting(stage, now)
             open_in: set[int] = set()
             for task in self._repository.states_of_tasks(stage):
                 digest.update(task.etag.encode())
-                is_head = lanes.is_head(task)
+                is_waiting = waiting.has(task)
                 if task.status.ended:
                     found.ended += 1
                     continue
@@ -180,7 +189,7 @@ class Repair:
                 if task.status is Status.PROCESSING:
                     if _is_overdue(task, stage.policy.timeout_s, now, force=force):
                         found.overdue.append(task)
-                elif is_head and task.round == stage.round and _is_due(task, now):
+                elif is_waiting:
                     found.lost.append(task.ref.index)
             shards = range(-(-(stage.task_count or 0) // SHARD))
             found.unmarked = [shard for shard in shards if shard not in marked and shard not in open_in]
@@ -196,14 +205,6 @@ class Repair:
             return  # it has moved
         message = job_message(Kind.PLAN, chain.job, stage=stage.number)
         self._service.outbox.send(JOBS_QUEUE, message)
-
-    def _send_again(self, chain: Chain, stage: StageRecord) -> None:
-        now = self._service.clock.now()
-        lanes = _Lanes(stage.policy.max_parallel)
-        heads = (task for task in self._repository.states_of_tasks(stage) if lanes.is_head(task))
-        lost = (t for t in heads if t.status is Status.QUEUED and t.round == stage.round and _is_due(t, now))
-        for first, size in _alike(lost, stage.policy.batch):
-            self._service.outbox.send(TASKS_QUEUE, task_message(chain.job.epoch, stage, first, size))
 
     def _hand_on(self, chain: Chain, stage: StageRecord, overdue: list[TaskRecord]) -> None:
         for task in overdue:
@@ -227,47 +228,11 @@ class Repair:
         return None
 
 
-class _Lanes:
-    """Tells the heads of lanes, given a stage's tasks in index order; without lanes each task is one."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._blocked: set[int] = set()
-
-    def is_head(self, task: TaskRecord) -> bool:
-        """Whether all tasks before this one in its lane have ended."""
-        if not self._count or task.status.ended:
-            return not self._count
-        lane = task.ref.index % self._count
-        if lane in self._blocked:
-            return False
-        self._blocked.add(lane)
-        return True
-
-
-def _is_due(task: TaskRecord, now: datetime) -> bool:
-    return task.not_before is None or task.not_before <= now
-
-
 def _is_overdue(task: TaskRecord, timeout_s: float, now: datetime, *, force: bool) -> bool:
     if not timeout_s:
         return force
     seen = task.progress_at if task.progress_at is not None else task.started_at
     return seen is not None and (now - seen).total_seconds() > timeout_s
-
-
-def _alike(tasks: Iterator[TaskRecord], batch: int) -> Iterator[tuple[TaskRecord, int]]:
-    """Put first attempts together in batches; a later attempt goes alone."""
-    run: list[TaskRecord] = []
-    for task in tasks:
-        if task.attempt > 1:
-            yield task, 1
-            continue
-        run.append(task)
-        if len(run) == SHARD:
-            yield from batches(run, batch)
-            run = []
-    yield from batches(run, batch)
 
 
 def _tasks(indexes: list[int]) -> str:

@@ -31,7 +31,7 @@ from .model import (
 from .payload import MAX_PAYLOAD_BYTES
 from .rows import GROUP, SHARD, Properties
 from .storage.limits import PROPERTY_BYTES, TRANSACTION_BYTES, payload_bytes, utf16_units
-from .storage.ports import Condition, Entity, Insert, Operation, Span, Tables, Update
+from .storage.ports import Condition, Entity, Insert, Mode, Operation, Span, Tables, Update
 from .summary import merge, summarise
 
 _OPEN = (Condition("status", "ne", Status.COMPLETED.value), Condition("status", "ne", Status.FAILED.value))
@@ -194,14 +194,7 @@ class Repository:
         partition = rows.shard_partition(stage.job_id, stage.number, stage.plan or "", first // SHARD)
         inserts: list[Insert] = []
         for index, params_json in enumerate(items, first):
-            properties: Properties = {
-                "row_version": rows.ROW_VERSION,
-                "status": Status.QUEUED.value,
-                "attempt": 1,
-                "round": stage.round,
-                "queued_at": rows.write_time(now),
-            }
-            rows.put_text(properties, "params", params_json)
+            properties = _planned(params_json, stage.round, now)
             inserts.append(Insert(Entity(partition=partition, row=rows.task_row(index), properties=properties)))
         for part in _cut(inserts):
             with contextlib.suppress(EntityExists):  # a doubtful write of ours: a plan id belongs to one planning
@@ -281,6 +274,70 @@ class Repository:
                     "result_chunks": self._write_chunks(job.job_id, f"chunk-{token}-", result_json),
                 }
         self._merge_job(job, changes)
+
+    # Another round
+
+    @staticmethod
+    def next_round(job: JobRecord) -> JobRecord:
+        """Return a job's row as its next round begins: queued at the stage at which it ended, without what it came to."""
+        return replace(
+            job,
+            status=Status.QUEUED,
+            round=job.round + 1,
+            error=None,
+            result_json=None,
+            result_token="",
+            result_chunks=0,
+        )
+
+    def begin_round(self, chain: Chain, now: datetime) -> JobRecord:
+        """Begin a job's next round and return its row: the stage that has tasks is to be reopened, the others planned."""
+        job = replace(self.next_round(chain.job), updated_at=now)
+        operations = [Update(rows.write_job(job), chain.job.etag, Mode.REPLACE)]
+        for stage in chain.stages:
+            if job.stage is None or stage.number < job.stage:
+                continue
+            again = StageRecord(
+                job_id=job.job_id, number=stage.number, name=stage.name, state=StageState.UNPLANNED, round=job.round
+            )
+            if stage.number == job.stage and stage.task_count:
+                again = replace(
+                    stage,
+                    state=StageState.REOPENING,
+                    round=job.round,
+                    owner=None,
+                    stop=False,
+                    error=None,
+                    last_task=None,
+                    ended_at=None,
+                )
+            operations.append(Update(rows.write_stage(again), stage.etag, Mode.REPLACE))
+        self._tables.transact(rows.JOBS, operations)
+        return job
+
+    def tasks_to_reset(self, stage: StageRecord) -> Iterator[TaskRecord]:
+        """Yield the tasks of older rounds that have not completed, with their parameters, in index order."""
+        where = (Condition("status", "ne", Status.COMPLETED.value), Condition("round", "lt", stage.round))
+        return self._tasks(stage, 0, stage.task_count or 0, where=where, select=(*_STATE, *_PARAMS))
+
+    def reset(self, tasks: Sequence[TaskRecord], round_: int, now: datetime) -> None:
+        """Queue tasks of one shard for a round, as if they had just been planned."""
+        updates: list[Update] = []
+        for task in tasks:
+            properties = _planned(task.params_json, round_, now)
+            entity = Entity(
+                partition=rows.ref_partition(task.ref), row=rows.task_row(task.ref.index), properties=properties
+            )
+            updates.append(Update(entity, task.etag, Mode.REPLACE))
+        for part in _cut(updates):
+            self._tables.transact(rows.TASKS, part)
+
+    def seal_again(self, chain: Chain, stage: StageRecord, now: datetime) -> None:
+        """Seal a stage that was reopened: what holds for its tasks together is as it was."""
+        at = rows.write_time(now)
+        changes: Properties = {"state": StageState.SEALED.value, "sealed_at": at}
+        moved: Properties = {"status": Status.PROCESSING.value, "updated_at": at}
+        self._merge_stage_and_job(stage, changes, chain.job, moved)
 
     # Tasks
 
@@ -551,6 +608,18 @@ def _claimed(owner: Owner, worker: str, now: datetime) -> Properties:
     }
     rows.put_owner(changes, owner)
     return changes
+
+
+def _planned(params_json: str | None, round_: int, now: datetime) -> Properties:
+    properties: Properties = {
+        "row_version": rows.ROW_VERSION,
+        "status": Status.QUEUED.value,
+        "attempt": 1,
+        "round": round_,
+        "queued_at": rows.write_time(now),
+    }
+    rows.put_text(properties, "params", params_json)
+    return properties
 
 
 def _completed(result_json: str, now: datetime) -> Properties:

@@ -256,10 +256,10 @@ class Service:
         self.fail_unsealed(chain, stage, error)
 
     def fail_unsealed(self, chain: Chain, stage: StageRecord, error: Failure) -> bool:
-        """Close a stage that was never sealed, with the job; False when a row has changed meanwhile."""
+        """Close a stage that is not sealed (of one being reopened the counts stay), with the job; False when a row has changed meanwhile."""
         try:
             self.repository.close_stage(
-                chain, stage, summary=Summary(), error=error, last_task="", now=self.clock.now()
+                chain, stage, summary=stage.summary, error=error, last_task="", now=self.clock.now()
             )
         except EntityChanged:
             return False
@@ -617,6 +617,9 @@ class Service:
         message = incoming.message
         while True:
             job = self.repository.find_job(message.job_id)
+            if job is not None and job.epoch == message.epoch and job.round > message.round:
+                # It was retried before its end was tidied up after; that of the new round calls the hook.
+                self.repository.drop_from_index(replace(job, round=message.round))
             if job is None or not _is_of(job, message):
                 return self.drop(message, "the job is gone or in another round")
             if job.status.ended:

@@ -191,6 +191,9 @@ class Settling:
             if message.kind is Kind.COMPLETE:  # its hook failed each time
                 return self._repository.drop_from_index(chain.job)
             return service.wind_up(chain.job)
+        if message.kind is Kind.REOPEN:
+            error = self._why(message, "opening the stage again failed each time")
+            return self.stop_stage(message, None, error)
         number = chain.job.stage or 0  # 0: past the last stage
         if number != (0 if message.kind is Kind.COMPLETE else message.stage):
             stage = chain.find_stage(message.stage)
