@@ -14,6 +14,7 @@ USERS = {
     "service": ("Service", "driver.Service"),
     "repository": ("Repository", "jobkit.runtime.service.Repository"),
     "settling": ("Settling", "jobkit.runtime.processing.Settling"),
+    "reopening": ("Reopening", "jobkit.runtime.processing.Reopening"),
     "batches": ("Batches", "jobkit.runtime.processing.Batches"),
 }
 
@@ -304,6 +305,12 @@ MUTATIONS = {
                 "            if task.status is Status.PROCESSING and not mine and task is None:\n",
             ),
         ),
+    ),
+    "a retry without lights out": Mutation(
+        module="reopening", changes=(("            self._service.lights_out(to_stage, ref)\n", ""),)
+    ),
+    "a retry that is sealed before its tasks are reset": Mutation(
+        module="reopening", changes=(("            self._reset(stage)\n", ""),)
     ),
     "a poisoned job message is thrown away": Mutation(
         module="settling",

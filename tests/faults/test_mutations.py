@@ -17,6 +17,7 @@ from faulty import Kind
 from interleaving import Path, Schedule, Walk
 from invariants import check_invariants
 from jobkit.runtime.messages import decode_message, encode_message
+from retried_cases import every_fault_of_a_retry
 from samples import one_stage
 
 Hunt = Callable[[Folder], list[str]]
@@ -83,6 +84,11 @@ def poisoned_copy(folder: Folder) -> list[str]:
         return [] if status == "completed" else [f"the job is {status}"]
 
 
+def retries(name: str, kind: Kind) -> Hunt:
+    """One fault of a kind at each call of a retry."""
+    return lambda folder: every_fault_of_a_retry(name, "memory", folder, kind)
+
+
 CAUGHT: dict[str, tuple[Hunt, str]] = {
     "check before record": (schedules(TWO_STAGES, workers=3), "the job is processing at stage"),
     "check before mark": (schedules(TWO_STAGES, workers=3), "was touched after stage 1 was closed"),
@@ -123,6 +129,8 @@ CAUGHT: dict[str, tuple[Hunt, str]] = {
     "poison leaves what it finds ended": (poison(TWO_STAGES), "the stages are ['sealed'"),
     "poison does not send a retry again": (poison(RETRIED), "is queued for ever"),
     "poison fails what another has claimed": (poisoned_copy, "the job is failed"),
+    "a retry without lights out": (retries("tasks", Kind.CRASH_BEFORE), "the job is processing"),
+    "a retry that is sealed before its tasks are reset": (retries("tasks", Kind.CRASH_BEFORE), "the job is failed"),
     "a poisoned job message is thrown away": (poison(TWO_STAGES), "the job is queued at stage 1"),
     "a lane ends with its first task": (faults("a lane", Kind.CRASH_BEFORE), "is queued for ever"),
     "all of a laned stage is sent at once": (schedules("a lane", workers=3), "run, and 1 may"),
@@ -143,7 +151,7 @@ CAUGHT: dict[str, tuple[Hunt, str]] = {
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have shards and groups of two, so that four tasks need two shards."""
-    for module in ("rows", "service", "repository", "settling", "outbox"):
+    for module in ("rows", "service", "repository", "settling", "outbox", "reopening", "resending"):
         monkeypatch.setattr(f"jobkit.runtime.{module}.SHARD", 2)
     for module in ("rows", "service", "repository"):
         monkeypatch.setattr(f"jobkit.runtime.{module}.GROUP", 2)

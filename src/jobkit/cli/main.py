@@ -112,6 +112,21 @@ def repair(
 
 
 @app.command()
+def retry(
+    job_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs, by their ids or how these begin.")],
+    *,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the job.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Only say what would run again.")] = False,
+    json: Json = False,
+    store: StoreOption = "local",
+) -> None:
+    """Run again what failed of failed jobs; what completed is kept. For example: jobkit retry 3f9c."""
+    from .retry import main as retry_main
+
+    retry_main(job_ids, reason=reason, dry_run=dry_run, json=json, store=store)
+
+
+@app.command()
 def cancel(
     job_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs, by their ids or how these begin.")],
     *,

@@ -17,6 +17,7 @@ from jobkit.runtime.errors import (
     JobkitError,
     LimitExceeded,
     NotFound,
+    NothingToRetry,
     PayloadRefused,
     PayloadTooLarge,
     StoreUnavailable,
@@ -29,6 +30,7 @@ _STATUS: Final[tuple[tuple[type[JobkitError], HTTPStatus], ...]] = (
     (AmbiguousId, HTTPStatus.CONFLICT),
     (NotFound, HTTPStatus.NOT_FOUND),
     (JobHasEnded, HTTPStatus.CONFLICT),
+    (NothingToRetry, HTTPStatus.CONFLICT),
     (InvalidSetting, HTTPStatus.INTERNAL_SERVER_ERROR),  # the app's, not the caller's
     (WrongUsage, HTTPStatus.BAD_REQUEST),
     (PayloadTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),

@@ -36,7 +36,7 @@ class JobBlueprint(func.Blueprint):
 
     def __init__(self, app: App) -> None:
         """Serve one app."""
-        super().__init__()  # type: ignore[no-untyped-call]  # pyright: ignore[reportUnknownMemberType]
+        super().__init__()  # type: ignore[no-untyped-call]  # pyright: ignore[reportUnknownMemberType] - the SDK is typed in part
         self._app = app
 
     def submit(
@@ -75,6 +75,7 @@ def blueprint(controllers: Sequence[str] = DEFAULT_MODULES) -> JobBlueprint:
     _add_route(made, "show_job", "GET", "jobs/{job_id}", lambda req: routes.show_job(app, req))
     _add_route(made, "list_tasks", "GET", "jobs/{job_id}/tasks", lambda req: routes.list_tasks(app, req))
     _add_route(made, "cancel_job", "POST", "jobs/{job_id}/cancel", lambda req: routes.cancel_job(app, req))
+    _add_route(made, "retry_job", "POST", "jobs/{job_id}/retry", lambda req: routes.retry_job(app, req))
     try:
         hub = hub_name(os.environ)
     except InvalidSetting as exc:  # another hub's messages must not be taken; readyz and health tell of it too

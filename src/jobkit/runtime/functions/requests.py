@@ -22,8 +22,8 @@ def read_query(request: func.HttpRequest, known: Sequence[str]) -> dict[str, str
     found = {name: value for name, value in request.params.items() if name.lower() not in _HOSTS_OWN}
     for name in found:
         if name not in known:
-            fields = ", ".join(known)
-            raise BadRequest(f"?{name}=: there is no such field.{did_you_mean(name, known)} There are: {fields}.")
+            there_are = f"There are: {', '.join(known)}." if known else "There are none here."
+            raise BadRequest(f"?{name}=: there is no such field.{did_you_mean(name, known)} {there_are}")
     return found
 
 
