@@ -180,6 +180,7 @@ def test_a_job_runs_by_http_and_queues_alone(made: MadeApp, client: Client, n: i
         (i, "completed", 1) for i in range(n)
     ]
     assert (again.status, again.document) == (200, job)
+    assert [log.text for log in client.host.logs if log.level == "WARNING"] == []
     wait_until_idle(made)
 
 
