@@ -256,9 +256,9 @@ def test_foreign_messages_end_in_the_poison_table_and_disturb_no_job(tmp_path: P
     assert (job["status"], job["result"]) == ("completed", greeting(5, job["job_id"]))
     refused = Counter(log.text for log in client.host.logs if "refused (" in log.text)
     assert refused == {
-        ": refused (refused a queue message: it is no JSON: '{malformed')": 2,
-        ": refused (refused a queue message: it is not a message of jobkit: '{\"order\": 1}')": 2,
-        f": refused (refused a queue message: it has version 2, this jobkit reads 1: '{newer}')": 2,
+        "refused (refused a queue message: it is no JSON: '{malformed')": 2,
+        "refused (refused a queue message: it is not a message of jobkit: '{\"order\": 1}')": 2,
+        f"refused (refused a queue message: it has version 2, this jobkit reads 1: '{newer}')": 2,
     }
     # What is no base64 no function is ever given; it waits in the poison queue for whoever looks.
     assert sum("decoding has failed" in log.text for log in client.host.logs) == 4
