@@ -54,6 +54,23 @@ class Kills(BaseController[Which]):
         yield from range(job.params.n)
 
 
+class KillsAmongOthers(BaseController[Which]):
+    """One task kills its process while the others are at work."""
+
+    job_type = "kills_among_others"
+
+    @stage("Try", on_failure="continue")
+    def attempt(self, task: TaskContext[Which, int]) -> int:
+        time.sleep(0.2 if task.index == task.job.params.bad else 0.6)
+        if task.index == task.job.params.bad:
+            os._exit(3)
+        return task.index
+
+    @attempt.fan_out
+    def items(self, job: JobContext[Which]) -> Iterator[int]:
+        yield from range(job.params.n)
+
+
 class Raises(BaseController[Which]):
     """One task raises each time."""
 
@@ -180,7 +197,8 @@ def test_a_job_runs_by_http_and_queues_alone(made: MadeApp, client: Client, n: i
         (i, "completed", 1) for i in range(n)
     ]
     assert (again.status, again.document) == (200, job)
-    assert [log.text for log in client.host.logs if log.level == "WARNING"] == []
+    assert [log for log in client.host.logs if log.level not in ("DEBUG", "INFO") and job_id in log.text] == []
+    assert [log for log in client.host.logs if log.category.startswith("urllib3")] == []  # its pools are large enough
     wait_until_idle(made)
 
 
@@ -217,6 +235,14 @@ def test_a_task_that_kills_its_worker_fails_and_its_job_ends(made: MadeApp, clie
     assert (task["status"], task["error"]["type"]) == ("failed", "PoisonMessage")
     assert client.host.worker.started == before + 5
     wait_until_idle(made)
+
+
+@pytest.mark.xfail(reason="what was at work beside the killer is poisoned with it", strict=True)
+def test_a_task_that_kills_its_worker_takes_no_other_with_it(client: Client):
+    job = client.run("kills_among_others", {"n": 5, "bad": 2})
+    failed = client.get(f"jobs/{job['job_id']}/tasks?status=failed").document["tasks"]
+
+    assert [task["index"] for task in failed] == [2]
 
 
 def test_a_fan_out_that_kills_its_worker_fails_its_job(made: MadeApp, client: Client):
@@ -295,12 +321,12 @@ def test_a_broken_controller_is_named_and_takes_nothing_down(tmp_path: Path, sta
     where = app.folder / "controllers"
     assert (health.status, health.document["status"]) == (200, "degraded")
     assert health.document["controllers"] == [
-        "greetings", "hello_worlds", "kills", "kills_while_planning", "raises", "slow",
+        "greetings", "hello_worlds", "kills", "kills_among_others", "kills_while_planning", "raises", "slow",
     ]  # fmt: skip
     problems = {problem["name"]: (problem["reason"], problem["where"]) for problem in health.document["problems"]}
     assert problems["controllers.broken"] == ("RuntimeError: lost", f"{where / 'broken.py'}:3")
     assert problems["controllers.typo"] == ("SyntaxError: invalid syntax", f"{where / 'typo.py'}:1")
-    assert [log.text for log in client.host.logs if log.level == "ERROR" and "lost" in log.text] == [
+    assert [log.text for log in client.host.logs if log.category == "jobkit" and "lost" in log.text] == [
         f"not loaded: controllers.broken: RuntimeError: lost ({where / 'broken.py'}:3)"
     ]
     assert sorted(problems) == ["controllers.broken", "controllers.twice", "controllers.typo"]

@@ -193,7 +193,11 @@ def test_a_failed_message_comes_again_and_then_to_the_poison_queue(small: Small,
     ]
     wait_until(lambda: small.count("work") + small.count("work-poison") == 0, "both are empty", every_s=0.05)
     moved = f"Message has reached MaxDequeueCount of 3. Moving message to queue '{small.hub}-work-poison'."
-    assert [log.text for log in host.logs if log.category == "host"] == [moved]
+    assert [log.text for log in host.logs if (log.category, log.level) == ("host", "WARNING")] == [moved]
+    failed = [log.text.splitlines() for log in host.logs if log.level == "ERROR"]
+    assert [(lines[0], lines[-1]) for lines in failed] == [
+        ("Executed 'Functions.work' (Failed)", "ValueError: fail")
+    ] * 3
 
 
 def test_what_is_no_base64_is_moved_at_once_and_stays_in_the_poison_queue(small: Small, host: FunctionsHost):
@@ -221,11 +225,11 @@ def test_a_worker_that_dies_fails_what_it_had_and_is_started_again(small: Small,
 
 def test_a_killed_worker_is_noticed(small: Small, host: FunctionsHost):
     os.kill(host.worker.pid, signal.SIGKILL)
+    wait_until(lambda: host.worker.started == 2, "another one is started")
 
     small.send("work", "after")
 
     wait_until(lambda: small.seen == [["after", 1, True, "UTC"]], "the next worker has it", every_s=0.05)
-    assert host.worker.started == 2
 
 
 def test_fields_of_a_json_message_take_the_place_of_the_triggers_data(small: Small, host: FunctionsHost):

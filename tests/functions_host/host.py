@@ -15,7 +15,7 @@ from azure.storage.queue import QueueServiceClient
 from functions_host.http_front import HttpFront
 from functions_host.installed import worker_python
 from functions_host.queue_listener import QueueListener, QueueOptions
-from functions_host.worker_process import Function, Log, Value, WorkerProcess
+from functions_host.worker_process import Function, InvocationFailed, Log, Value, WorkerProcess
 
 KEY = "the-key-of-the-functions"
 SETTING = re.compile(r"%([^%]+)%")
@@ -102,8 +102,12 @@ class FunctionsHost:
         trigger = function.trigger
         service = QueueServiceClient.from_connection_string(self.settings[trigger["connection"]])
 
-        def invoke(text: str, metadata: dict[str, Value]) -> object:
-            return self.worker.invoke(function, ("string", text), metadata)
+        def invoke(text: str, metadata: dict[str, Value]) -> None:
+            try:
+                self.worker.invoke(function, ("string", text), metadata)
+            except InvocationFailed as exc:
+                self.logs.append(Log("ERROR", "host", f"Executed 'Functions.{function.name}' (Failed)\n{exc}"))
+                raise
 
         queue = SETTING.sub(lambda found: self.settings[found[1]], trigger["queueName"]).lower()
         return QueueListener(service, queue, self.options, invoke, on_poison=self._notify, warn=self._warn)
