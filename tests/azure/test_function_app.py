@@ -265,6 +265,19 @@ def test_a_worker_killed_amid_a_job_loses_nothing(made: MadeApp, client: Client)
     wait_until_idle(made)
 
 
+def test_a_job_can_be_cancelled_while_it_runs(made: MadeApp, client: Client):
+    job_id = client.post("jobs/slow", {"n": 200, "bad": 0}).document["job_id"]
+    wait_until(lambda: client.get(f"jobs/{job_id}").document["stages"][0]["completed"], "some are done", every_s=0.05)
+
+    cancelled = client.post(f"jobs/{job_id}/cancel?reason=enough")
+    job = client.ended(job_id)
+
+    assert (cancelled.status, job["status"], job["error"]["type"]) == (202, "failed", "Cancelled")
+    assert job["stages"][0]["completed"] + job["stages"][0]["failed"] == 200
+    assert 0 < job["stages"][0]["completed"] < 200
+    wait_until_idle(made)
+
+
 def test_foreign_messages_end_in_the_poison_table_and_disturb_no_job(tmp_path: Path, start: Callable[..., Client]):
     app = MadeApp(tmp_path / "app")
     app.set_queues(maxDequeueCount=2)
@@ -341,6 +354,7 @@ def test_only_livez_needs_no_key(client: Client):
         ("POST", "jobs/hello_worlds"): 401,
         ("GET", "jobs/abc"): 401,
         ("GET", "jobs/abc/tasks"): 401,
+        ("POST", "jobs/abc/cancel"): 401,
     }
 
     found = {
@@ -348,6 +362,9 @@ def test_only_livez_needs_no_key(client: Client):
     }
 
     assert found == routes
+    assert len(routes) == sum(
+        function.trigger["type"] == "httpTrigger" for function in client.host.functions.values()
+    ), "a route is not in the list"
 
 
 def test_wrong_requests_get_problem_documents(client: Client):

@@ -6,7 +6,7 @@ visible again after `visibilityTimeout`, or moved to `<queue>-poison` after `max
 has no poison queue: there a failed message stays hidden for the ten minutes. Text that is no base64 is moved at once,
 and in a poison queue never reaches a function. A listener waits twice as long after each look that found nothing.
 
-Two things are left out: no test lasts so long that a lease of ten minutes must be renewed, and the host's scale.
+Left out: no test lasts so long that a lease of ten minutes must be renewed.
 """
 
 from __future__ import annotations
