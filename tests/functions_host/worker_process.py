@@ -110,7 +110,11 @@ class WorkerProcess:
             self.started += 1
             for name in ("stdout", "stderr"):
                 threading.Thread(target=self._read, args=(getattr(process, name), name), daemon=True).start()
-            now = _Process(process, listener.accept())
+            try:
+                now = _Process(process, listener.accept())
+            except OSError as exc:
+                process.kill()
+                raise AssertionError(f"the worker does not come: {self.logs}") from exc
         threading.Thread(target=self._receive, args=(now,), daemon=True).start()
         threading.Thread(target=self._watch, args=(now,), daemon=True).start()
         try:
@@ -123,8 +127,11 @@ class WorkerProcess:
             for each in answer["functions"]
         }
         with self._changed:
-            self._now = now
+            if now.process.poll() is None:
+                self._now = now
             self._changed.notify_all()
+        if self._stopping:  # it was being started then
+            self._end(now)
 
     def invoke(self, function: Function, value: Value, metadata: Mapping[str, Value]) -> Value | None:
         """Run a function and return what it returns. Raises InvocationFailed, WorkerDied."""
@@ -149,8 +156,10 @@ class WorkerProcess:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        if (now := self._now) is None:
-            return
+        if self._now is not None:
+            self._end(self._now)
+
+    def _end(self, now: _Process) -> None:
         with contextlib.suppress(OSError), now.sending:
             now.connection.send(None)
         try:
