@@ -1,12 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint types layers test kills proof azurite format bench corpus clean
+.PHONY: help setup check lint types layers test kills proof azurite functions format bench corpus clean
 
 PYTHON ?= python3
 # The tools of .venv come first where it exists; otherwise those of the shell.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## show the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 setup: ## make .venv with jobkit, editable, and all the tools
 	$(PYTHON) -m venv .venv
@@ -36,6 +36,9 @@ azurite: ## the engine's tests and the single faults on Azurite, half an hour
 
 proof: ## the protocol for hours: a million schedules, every pair of faults of every job, 200 kills
 	JOBKIT_TEST_SCHEDULES=145000 JOBKIT_TEST_PROOF=1 JOBKIT_TEST_KILLS=50 JOBKIT_TEST_INSTANCE_KILLS=200 pytest --timeout 0 tests/faults tests/kills tests/model
+
+functions: ## a job of 1,000 tasks a stage in the Function App, besides its other tests
+	JOBKIT_TEST_FUNCTIONS_LONG=1 pytest -n0 --timeout 600 tests/azure
 
 format: ## format, and fix what ruff can
 	ruff format

@@ -8,11 +8,9 @@ import itertools
 import os
 import shutil
 import socket
-import ssl
 import subprocess
+import tempfile
 import time
-import urllib.error
-import urllib.request
 from functools import cache
 from pathlib import Path
 from typing import Self
@@ -61,12 +59,15 @@ class Azurite:
             assert not os.environ.get("CI"), f"Azurite is missing: {INSTALL}"
             pytest.skip(f"Azurite is missing: {INSTALL}")
         self._log = log
-        self._scheme = scheme
         blob, self.queue, self.table = free_ports(3)
         ports = [f"--blobPort={blob}", f"--queuePort={self.queue}", f"--tablePort={self.table}"]
         hosts = [f"--{name}Host=127.0.0.1" for name in ("blob", "queue", "table")]
         always = ["--skipApiVersionCheck", "--disableTelemetry", *([] if log else ["--silent"])]
         self._command = [command, *always, *options, *hosts, *ports]
+        self._listening = [
+            f"Azurite {name} service is successfully listening at {scheme}://127.0.0.1:{port}".encode()
+            for name, port in (("Queue", self.queue), ("Table", self.table))
+        ]
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -76,16 +77,18 @@ class Azurite:
         return connection_string(self.queue, self.table)
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, and wait until it says that it listens: whatever else answers on its ports is another one."""
         with contextlib.ExitStack() as files:
-            output = subprocess.DEVNULL if self._log is None else files.enter_context(self._log.open("ab"))
+            path = self._log or Path(files.enter_context(tempfile.TemporaryDirectory()), "output")
+            output = files.enter_context(path.open("ab"))
+            said = output.tell()
             self._process = process = subprocess.Popen(self._command, stdout=output, stderr=output, cwd=Path("/"))
-        atexit.register(stop, process)
-        deadline = time.monotonic() + START_S
-        while not all(_answers(self._scheme, port) for port in (self.queue, self.table)):
-            assert process.poll() is None, "Azurite has ended"
-            assert time.monotonic() < deadline, "Azurite does not answer"
-            time.sleep(0.05)
+            atexit.register(stop, process)
+            deadline = time.monotonic() + START_S
+            while any(each not in path.read_bytes()[said:] for each in self._listening):
+                assert process.poll() is None, f"Azurite has ended: {path.read_text()}"
+                assert time.monotonic() < deadline, "Azurite does not answer"
+                time.sleep(0.05)
 
     def stop(self) -> None:
         """End it."""
@@ -113,18 +116,6 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait(10)
     except subprocess.TimeoutExpired:
         process.kill()
-
-
-def _answers(scheme: str, port: int) -> bool:
-    untrusting = ssl.create_default_context()
-    untrusting.check_hostname, untrusting.verify_mode = False, ssl.CERT_NONE  # whether it is there, no more
-    try:
-        urllib.request.urlopen(f"{scheme}://127.0.0.1:{port}/devstoreaccount1", timeout=2, context=untrusting).close()
-    except urllib.error.HTTPError:
-        return True  # it refuses, so it is there
-    except OSError:
-        return False
-    return True
 
 
 def new_account() -> tuple[Account, str]:

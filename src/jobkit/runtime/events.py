@@ -70,4 +70,11 @@ def log_event(event: Event) -> None:
     where = event.job_id if event.stage is None else f"{event.job_id} stage {event.stage}"
     if event.index is not None:
         where += f" task {event.index}"
-    _LOGGER.log(level, "%s: %s%s", where, event.action.value, f" ({event.text})" if event.text else "", extra=fields)
+    _LOGGER.log(
+        level,
+        "%s%s%s",
+        f"{where}: " if where else "",
+        event.action.value,
+        f" ({event.text})" if event.text else "",
+        extra=fields,
+    )

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 SETTING: Final = "AzureWebJobsStorage"
 # A call that never gets an answer must end within half a minute, the SDK's tries included.
 _TIMES: Final[dict[str, Any]] = {"connection_timeout": 5, "read_timeout": 20}
+#: A process's threads (PYTHON_THREADPOOL_THREAD_COUNT is 32 in a generated app), its sends and what else it may ask
+#: for: a connection above what the pool keeps is closed after one call, and the next one shakes hands anew.
+_CONNECTIONS: Final = 64
 _RETRIES: Final[dict[str, Any]] = {"retry_total": 3, "retry_connect": 2, "retry_read": 2, "retry_backoff_factor": 0.5}
 _DEVELOPMENT: Final = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
@@ -49,9 +52,11 @@ class Account:
 
         client: Any = TableServiceClient  # its keywords are not typed
         if self.connection_string:
-            tables: TableServiceClient = client.from_connection_string(self.connection_string, **_TIMES, **_RETRIES)
+            tables: TableServiceClient = client.from_connection_string(
+                self.connection_string, **_transport(), **_RETRIES
+            )
         else:
-            tables = client(self.tables_url, credential=_credential(self.client_id), **_TIMES, **_RETRIES)
+            tables = client(self.tables_url, credential=_credential(self.client_id), **_transport(), **_RETRIES)
         return tables
 
     def queue_service(self, *, retries: bool = True) -> QueueServiceClient:
@@ -59,7 +64,7 @@ class Account:
         from azure.storage.queue import QueueServiceClient
 
         client: Any = QueueServiceClient
-        how = {**_TIMES, **(_RETRIES if retries else {"retry_total": 0})}
+        how = {**_transport(), **(_RETRIES if retries else {"retry_total": 0})}
         if self.connection_string:
             queues: QueueServiceClient = client.from_connection_string(self.connection_string, **how)
         else:
@@ -73,6 +78,17 @@ def _credential(client_id: str) -> Any:
     from azure.identity import DefaultAzureCredential
 
     return DefaultAzureCredential(managed_identity_client_id=client_id or None)
+
+
+def _transport() -> dict[str, Any]:
+    """Return how a client connects: the SDK's own transport, with as many connections as a process may need."""
+    from azure.core.pipeline.transport import RequestsTransport
+
+    transport: Any = RequestsTransport(**_TIMES)
+    transport.open()
+    for adapter in transport.session.adapters.values():
+        adapter.init_poolmanager(len(transport.session.adapters), _CONNECTIONS)
+    return {"transport": transport, **_TIMES}
 
 
 def find_account(settings: Mapping[str, str]) -> Account:
