@@ -1,0 +1,82 @@
+"""Failed jobs that are retried, on which faults are tried."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from driver import Crash
+from fault_cases import Job, Trial, at, differences, trial
+from faulty import Call, Fault, Kind
+from jobkit.runtime import PermanentError
+from jobkit.runtime.errors import JobkitError, NothingToRetry
+from jobkit.runtime.operator import Operator
+from samples import one_stage
+
+
+class Mended:
+    """A task that fails in the first round for every third item, and not any more once it is mended."""
+
+    def __init__(self) -> None:
+        self.is_mended = False
+
+    def __call__(self, task: Any) -> int:
+        if not self.is_mended and task.index % 3 == 1:
+            raise PermanentError(f"task {task.index} is broken")
+        return 3 * int(task.params)
+
+
+MENDED = Mended()
+RETRIED_JOBS = {
+    "tasks": Job(make=lambda hook: one_stage(MENDED, on_hook=hook), params={"n": 4}),
+    "lanes": Job(make=lambda hook: one_stage(MENDED, max_parallel=2, on_hook=hook), params={"n": 5}),
+    "batches": Job(make=lambda hook: one_stage(MENDED, batch=3, on_hook=hook), params={"n": 5}),
+    "a stop": Job(make=lambda hook: one_stage(MENDED, on_failure="stop", on_hook=hook), params={"n": 4}),
+}
+
+
+def run_retried(run: Trial) -> dict[str, Any]:
+    """Run a job, which fails, without a fault; then retry it, as often as the operator dies over it, and run that."""
+    MENDED.is_mended = False
+    with run.undisturbed():
+        run.job_id = run.driver.submit(run.controller.job_type, run.job.params)
+        run.driver.run()
+        run.hooks.clear()
+    MENDED.is_mended = True
+    for _ in range(5):
+        try:
+            Operator(run.driver.service, by="operator").retry(run.job_id)
+            break
+        except NothingToRetry:  # another instance has run it meanwhile
+            break
+        except Crash:
+            run.driver.crashed()
+        except JobkitError as error:
+            run.driver.errors.append(error)
+    run.driver.run()
+    found = run.outcome()
+    assert found["status"] == "completed", f"the job is {found['status']}: {found['error']}"
+    assert set(run.hooks) == {"completed"}
+    run.check()
+    return found
+
+
+def every_fault_of_a_retry(name: str, store: str, folder: Path, kind: Kind) -> list[str]:
+    """Retry a job once for each call of its further round, with a fault there; return what was broken, and where."""
+    job = RETRIED_JOBS[name]
+    with trial(job, store, folder) as run:
+        expected = run_retried(run)
+        calls: list[Call] = run.faulty.calls
+    broken: list[str] = []
+    for call in calls:
+        if not call.can(kind):
+            continue
+        with trial(job, store, folder, Fault(kind, at(call.number))) as run:
+            run.faulty.lease_lost = run.another_instance(2)
+            try:
+                found = run_retried(run)
+                assert found == expected, differences(found, expected)
+                assert run.faulty.happened == [call]
+            except Exception as error:  # noqa: BLE001 - collected, so that one failure shows them all
+                broken.append(f"{kind.value} at {call}: {type(error).__name__}: {error}")
+    return broken
