@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from azurite import KEY
 from functions_host.host import FunctionsHost
 from made_app import Answer, Client, MadeApp, ask
 from waiting import wait_until
@@ -265,6 +266,34 @@ def test_a_worker_killed_amid_a_job_loses_nothing(made: MadeApp, client: Client)
     wait_until_idle(made)
 
 
+def test_a_failed_job_can_be_retried_and_a_completed_one_not(made: MadeApp, client: Client):
+    failed = client.run("raises", {"n": 5, "bad": 3})["job_id"]
+    completed = client.run("raises", {"n": 5, "bad": 9})["job_id"]
+
+    answers = [client.post(f"jobs/{job_id}/retry?reason=again") for job_id in (failed, completed)]
+    job = client.ended(failed)
+    (task,) = client.get(f"jobs/{failed}/tasks?status=failed").document["tasks"]
+
+    assert [(answer.status, answer.document.get("error")) for answer in answers] == [
+        (202, None),
+        (409, "NothingToRetry"),
+    ]
+    assert (job["status"], task["index"], task["attempt"]) == ("failed", 3, 3)
+    assert [(each["action"], each["by"], each["reason"]) for each in job["audit"]] == [
+        ("retry", "an HTTP request", "again")
+    ]
+    wait_until_idle(made)
+
+
+def test_no_key_is_told_by_anything_that_the_app_logs(client: Client):
+    client.run("hello_worlds", {"n": 2})
+    client.get("health")
+
+    logged = "\n".join(log.text for log in client.host.logs)
+    assert "hello_worlds" in logged or "created" in logged or "sealed" in logged, "nothing was logged"
+    assert [secret for secret in (KEY, "AccountKey") if secret in logged] == []
+
+
 def test_a_job_can_be_cancelled_while_it_runs(made: MadeApp, client: Client):
     job_id = client.post("jobs/slow", {"n": 200, "bad": 0}).document["job_id"]
     wait_until(lambda: client.get(f"jobs/{job_id}").document["stages"][0]["completed"], "some are done", every_s=0.05)
@@ -355,6 +384,7 @@ def test_only_livez_needs_no_key(client: Client):
         ("GET", "jobs/abc"): 401,
         ("GET", "jobs/abc/tasks"): 401,
         ("POST", "jobs/abc/cancel"): 401,
+        ("POST", "jobs/abc/retry"): 401,
     }
 
     found = {

@@ -62,7 +62,7 @@ def test_an_example_projects_own_tests_pass(tmp_path, name, passed):
 
 def test_every_command_has_an_example_in_its_help_and_a_place_in_the_docs():
     cli = (ROOT / "docs/cli.md").read_text("utf-8")
-    commands = {command.callback.__name__.replace("_", " "): command.callback for command in app.registered_commands}
+    commands = {command.name or command.callback.__name__: command.callback for command in app.registered_commands}
     commands |= {
         command.callback.__name__.replace("_", " "): command.callback for command in inspect_app.registered_commands
     }

@@ -25,7 +25,7 @@ from jobkit.views.progress import stage_line
 from .fleet import Fleet
 from .jobargs import JobArguments, option, run_job_command
 from .output import INTERRUPTED, err, foreign_output_on_stderr, is_piped, print_json, say, show, write_out
-from .session import Session, open_session, stop_instance
+from .session import AZURE, Session, open_session, stop_instance
 from .telling import EventLog, ProgressLines
 from .watch import JobWatch
 
@@ -38,6 +38,7 @@ POLL_S: Final = 0.5
 FRAME_S: Final = 0.1
 GRACE_S: Final = 5.0
 BROKEN_S: Final = 10.0
+AZURE_BROKEN_S: Final = 60.0  # the same of a storage account
 TIMED_OUT: Final = 4
 STOPPING: Final = f"stopping: running tasks have {GRACE_S:g} s to end (Ctrl-C again leaves at once)"
 
@@ -206,7 +207,7 @@ class _Run:
                 broken_since = None
             elif broken_since is None:
                 broken_since = now
-            elif now - broken_since > BROKEN_S:
+            elif now - broken_since > self._patience_s:
                 raise broken
             if watch.changed.is_set() or now - polled >= POLL_S:
                 watch.changed.clear()
@@ -217,9 +218,27 @@ class _Run:
                 self._fleet.tend()
             show()
             watch.ended.wait(FRAME_S)
-        watch.poll(self._service.repository)
+        self._poll_at_last(watch)
         show()
         return True
+
+    @property
+    def _patience_s(self) -> float:
+        """How long the store may fail: an account comes back by itself, a full disk does not."""
+        return AZURE_BROKEN_S if self._session.store_name == AZURE else BROKEN_S
+
+    def _poll_at_last(self, watch: JobWatch) -> None:
+        """Read what the job has come to; the store may just be failing. Raises StoreUnavailable when that lasts."""
+        until = time.monotonic() + self._patience_s
+        while True:
+            try:
+                watch.poll(self._service.repository)
+            except StoreUnavailable:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(POLL_S)
+            else:
+                return
 
     @contextlib.contextmanager
     def _display(self, watch: JobWatch) -> Generator[Callable[[], None]]:
