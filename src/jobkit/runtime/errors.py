@@ -23,6 +23,7 @@
     ├── MessageRefused                a queue message that is not ours, or of another version
     └── PayloadRefused                what a task or fan-out gives and the store can't keep
         ├── NotJson
+        ├── DoesNotFit
         └── PayloadTooLarge
 
 Signals that a task raises on purpose are no errors and stand apart: PermanentError and RetryLater in `signals`.
@@ -31,7 +32,7 @@ Signals that a task raises on purpose are no errors and stand apart: PermanentEr
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 
@@ -256,6 +257,15 @@ class NotJson(PayloadRefused):
         """Name the place in the value and what is there."""
         self.what, self.where, self.reason = what, where, reason
         super().__init__(f"{what} can't be stored as JSON: {where} {reason}")
+
+
+class DoesNotFit(PayloadRefused):
+    """Raised when what is stored does not fit the type that a stage declares for it now."""
+
+    def __init__(self, *, what: str, stage: str, declared: str, problems: Sequence[str]) -> None:
+        """Name the value, the stage, the type and what is wrong, a text for each place."""
+        self.what, self.stage, self.declared, self.problems = what, stage, declared, tuple(problems)
+        super().__init__(f"{what} does not fit {declared}, which stage {stage!r} declares now: {'; '.join(problems)}")
 
 
 class PayloadTooLarge(PayloadRefused):

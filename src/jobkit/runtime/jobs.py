@@ -113,12 +113,7 @@ class EarlierResults:
             yield from self._listed(stage, number)
             return
         for task in self._repository.completed_tasks(self._closed_stage(stage, number)):
-            try:
-                value = stage.result_codec.decode(task.result_json or "null")
-            except ValueError as exc:
-                raise ValueError(
-                    f"the result of {task.ref.task_id} no longer fits what stage {stage.name!r} returns: {exc}"
-                ) from exc
+            value = stage.read_result(task.result_json or "null", what=f"the result of task {task.ref.task_id}")
             yield TaskResult(task_id=task.ref.task_id, index=task.ref.index, value=value)
 
     def failures(self, stage: Stage[Any, Any, Any]) -> Iterator[TaskFailure]:
@@ -170,5 +165,5 @@ class EarlierResults:
         if number != self._job.stage_numbers[0] - 1:
             raise ValueError(f"the list of earlier results is for stage {self._job.stage_numbers[0] - 1}, not {number}")
         for index, item in enumerate(json.loads(self._repository.read_source(self._job.job_id))):
-            value = stage.result_codec.decode(json.dumps(item["value"]))
+            value = stage.read_result(json.dumps(item["value"]), what=f"value {index} of the list of earlier results")
             yield TaskResult(task_id=item["task_id"], index=index, value=value)

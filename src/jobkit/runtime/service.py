@@ -235,7 +235,7 @@ class Service:
             return 1
         count = 0
         shard: list[str | None] = []
-        for item in stage.fan_out_function(loaded.host(stage), loaded.context):
+        for item in stage.items(loaded.host(stage), loaded.context):
             what = f"the item of task {count + len(shard)}"
             shard.append(check_size(stage.item_codec.encode(item, what=what), what=what))
             if len(shard) == SHARD:
