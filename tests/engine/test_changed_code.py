@@ -86,8 +86,8 @@ def test_a_stage_that_is_gone_before_planning_fails_the_job(drive: Drive) -> Non
     driver.run()
 
     assert driver.job(job_id)["error"]["message"] == (
-        "planning stage 2 'Add' failed: the controller two_stages has 1 stages now, and this job is at stage 2: "
-        "its code has changed under the job"
+        "planning stage 2 'Add' failed: stage 2 'Add' of two_stages is gone, there is none: "
+        "the code has changed since the job was submitted"
     )
     check_invariants(driver.store, job_id)
 
@@ -104,7 +104,7 @@ def test_a_stage_that_is_gone_under_its_tasks_fails_them_without_a_retry(drive: 
         (
             "failed",
             1,
-            "the controller two_stages has 1 stages now, and this job is at stage 2: its code has changed under the job",
+            "stage 2 'Add' of two_stages is gone, there is none: the code has changed since the job was submitted",
         )
     ]
     check_invariants(driver.store, job_id)
@@ -213,8 +213,8 @@ def test_a_stage_with_another_name_fails_the_job_and_says_both(drive: Drive) -> 
     assert (job["status"], job["error"]["message"]) == (
         "failed",
         (
-            "planning stage 2 'Add' failed: stage 2 of two_stages is 'Subtract' now, and was 'Add' when the job was "
-            "submitted: its code has changed under the job"
+            "planning stage 2 'Add' failed: stage 2 'Add' of two_stages is gone, it is 'Subtract' now: the code has "
+            "changed since the job was submitted"
         ),
     )
     check_invariants(driver.store, job_id)

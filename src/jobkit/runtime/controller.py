@@ -136,8 +136,10 @@ def _check(cls: type[BaseController[Any]]) -> None:
 
 
 def _may_be_params(annotation: Any) -> bool:
-    found = get_origin(annotation) or annotation
-    return found is Any or (isinstance(found, type) and (issubclass(found, (BaseModel, dict)) or is_dataclass(found)))
+    found: Any = get_origin(annotation) or annotation
+    return found is Any or (
+        isinstance(found, type) and (issubclass(found, (BaseModel, dict)) or is_dataclass(annotation))
+    )
 
 
 def _stage_problems(cls: type[BaseController[Any]]) -> Iterator[tuple[str | None, str | None, str]]:

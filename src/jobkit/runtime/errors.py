@@ -19,6 +19,7 @@
     │   │   └── RowDamaged
     │   └── StoreTooNew
     ├── EntityExists, EntityNotFound, EntityChanged, LimitExceeded       what the ports refuse
+    ├── CodeChanged                   a job is at a stage that its controller has no more
     ├── HookFailed                    a controller's `on_complete` raised
     ├── MessageRefused                a queue message that is not ours, or of another version
     └── PayloadRefused                what a task or fan-out gives and the store can't keep
@@ -226,6 +227,17 @@ class LimitExceeded(JobkitError):
         """Name the thing, its size and the limit."""
         self.what, self.size, self.limit, self.unit = what, size, limit, unit
         super().__init__(f"{what}: {size:,} {unit}, the limit is {limit:,}")
+
+
+class CodeChanged(JobkitError):
+    """Raised when a job is at a stage that its controller's code does not have any more."""
+
+    def __init__(self, *, job_type: str, number: int, name: str | None, now: str | None) -> None:
+        """Name the stage as it was when the job was submitted, and what is at its number now (None: nothing)."""
+        self.job_type, self.number, self.name, self.now = job_type, number, name, now
+        gone = f"stage {number}" if name is None else f"stage {number} {name!r}"
+        instead = "there is none" if now is None else f"it is {now!r} now"
+        super().__init__(f"{gone} of {job_type} is gone, {instead}: the code has changed since the job was submitted")
 
 
 class HookFailed(JobkitError):

@@ -13,6 +13,7 @@ from typing import Any, Final
 from .context import JobContext, StageResults, TaskFailure, TaskResult
 from .controller import BaseController
 from .definition import number_of, validate_params
+from .errors import CodeChanged
 from .model import Failure, JobRecord, StageRecord, StageState
 from .registry import Registry
 from .repository import Repository
@@ -33,20 +34,14 @@ class LoadedJob:
     _hosts: dict[type, Any] = field(default_factory=dict[type, Any])
 
     def stage(self, number: int) -> Stage[Any, Any, Any]:
-        """Return the controller's stage. Raises LookupError when the code has changed and it is gone."""
+        """Return the controller's stage. Raises CodeChanged when the job was submitted to one with another, or more."""
         stages = self.controller.stages
-        if not 1 <= number <= len(stages):
-            raise LookupError(
-                f"the controller {self.record.job_type} has {len(stages)} stages now, and this job is at stage {number}: "
-                "its code has changed under the job"
-            )
-        stage = stages[number - 1]
-        if stage.name != self.names.get(number, stage.name):
-            raise LookupError(
-                f"stage {number} of {self.record.job_type} is {stage.name!r} now, and was {self.names[number]!r} when the "
-                "job was submitted: its code has changed under the job"
-            )
-        return stage
+        now = stages[number - 1] if 1 <= number <= len(stages) else None
+        name = self.names.get(number)
+        if now is None or name not in (None, now.name):
+            job_type = self.record.job_type
+            raise CodeChanged(job_type=job_type, number=number, name=name, now=now.name if now else None)
+        return now
 
     def host(self, stage: Stage[Any, Any, Any]) -> Any:
         """Return what a stage's functions get as `self`: the controller, or for a shared stage one of its own class."""

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from .clock import Clock
-from .errors import EntityChanged, EntityExists, EntityNotFound, StoreUnavailable
+from .errors import CodeChanged, EntityChanged, EntityExists, EntityNotFound, StoreUnavailable
 from .events import Action, Event, Observer
 from .execution import Outcome, describe_exception, run_hook, run_task
 from .jobs import Jobs, LoadedJob
@@ -390,7 +390,7 @@ class Service:
 
         try:
             stage = loaded.stage(ref.stage)
-        except LookupError as exc:
+        except CodeChanged as exc:
             return Outcome(failure=describe_exception(exc), permanent=True), None
         if params_json is None and stage.fan_out_function is not None:  # too large for the message
             task = self.repository.find_task(ref)
