@@ -168,11 +168,11 @@ class Repair:
         if stage is not None and stage.state is StageState.SEALED:
             now = self._service.clock.now()
             marked = self._repository.marked_shards(stage)
-            lanes = _Lanes(stage.policy.max_parallel)
+            due = _Due(stage, now)
             open_in: set[int] = set()
             for task in self._repository.states_of_tasks(stage):
                 digest.update(task.etag.encode())
-                is_head = lanes.is_head(task)
+                is_due = due.has(task)
                 if task.status.ended:
                     found.ended += 1
                     continue
@@ -180,7 +180,7 @@ class Repair:
                 if task.status is Status.PROCESSING:
                     if _is_overdue(task, stage.policy.timeout_s, now, force=force):
                         found.overdue.append(task)
-                elif is_head and task.round == stage.round and _is_due(task, now):
+                elif is_due:
                     found.lost.append(task.ref.index)
             shards = range(-(-(stage.task_count or 0) // SHARD))
             found.unmarked = [shard for shard in shards if shard not in marked and shard not in open_in]
@@ -198,10 +198,8 @@ class Repair:
         self._service.outbox.send(JOBS_QUEUE, message)
 
     def _send_again(self, chain: Chain, stage: StageRecord) -> None:
-        now = self._service.clock.now()
-        lanes = _Lanes(stage.policy.max_parallel)
-        heads = (task for task in self._repository.states_of_tasks(stage) if lanes.is_head(task))
-        lost = (t for t in heads if t.status is Status.QUEUED and t.round == stage.round and _is_due(t, now))
+        due = _Due(stage, self._service.clock.now())
+        lost = (task for task in self._repository.states_of_tasks(stage) if due.has(task))
         for first, size in _alike(lost, stage.policy.batch):
             self._service.outbox.send(TASKS_QUEUE, task_message(chain.job.epoch, stage, first, size))
 
@@ -227,26 +225,31 @@ class Repair:
         return None
 
 
-class _Lanes:
-    """Tells the heads of lanes, given a stage's tasks in index order; without lanes each task is one."""
+class _Due:
+    """Tells which tasks of a stage, given in index order, must have a message: queued, due and first of their lane."""
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, stage: StageRecord, now: datetime) -> None:
+        self._stage = stage
+        self._now = now
+        self._lanes = stage.policy.max_parallel
         self._blocked: set[int] = set()
 
-    def is_head(self, task: TaskRecord) -> bool:
-        """Whether all tasks before this one in its lane have ended."""
-        if not self._count or task.status.ended:
-            return not self._count
-        lane = task.ref.index % self._count
+    def has(self, task: TaskRecord) -> bool:
+        """Whether a task is one of them: it is lost when nothing moves."""
+        if task.status.ended or not self._is_head(task):
+            return False
+        is_for_now = task.not_before is None or task.not_before <= self._now
+        return task.status is Status.QUEUED and task.round == self._stage.round and is_for_now
+
+    def _is_head(self, task: TaskRecord) -> bool:
+        """Whether all tasks before an open one in its lane have ended; without lanes each is alone."""
+        if not self._lanes:
+            return True
+        lane = task.ref.index % self._lanes
         if lane in self._blocked:
             return False
         self._blocked.add(lane)
         return True
-
-
-def _is_due(task: TaskRecord, now: datetime) -> bool:
-    return task.not_before is None or task.not_before <= now
 
 
 def _is_overdue(task: TaskRecord, timeout_s: float, now: datetime, *, force: bool) -> bool:
