@@ -18,7 +18,7 @@ from jobkit.local.memory import MemoryStore
 from jobkit.local.store import LocalStore
 from jobkit.runtime.controller import BaseController
 from jobkit.runtime.documents import error_document, job_document
-from jobkit.runtime.errors import EntityChanged, EntityNotFound, JobkitError
+from jobkit.runtime.errors import EntityChanged, EntityNotFound, JobkitError, StoreUnavailable
 from jobkit.runtime.events import Action, Event
 from jobkit.runtime.messages import POISON_SUFFIX
 from jobkit.runtime.processing import QUEUES, Processing
@@ -129,7 +129,7 @@ class Driver:
                 return self.service.submit(job_type, {} if params is None else params, **how)
             except Crash:
                 self.crashed()
-            except JobkitError as error:
+            except StoreUnavailable as error:  # and nothing else: a refused write is no verdict for a client either
                 if self._faults is None or not tries_left:
                     raise
                 self.errors.append(error)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,19 @@ from faulty import Call, Fault, Faulty, Kind
 from invariants import check_invariants, outcome
 from jobkit.runtime import PermanentError
 from jobkit.runtime.controller import BaseController
+from jobkit.runtime.errors import StoreUnavailable
 from jobkit.runtime.events import Action
-from samples import broken_items, one_stage, second_fails, second_fails_once, three_stages, two_stages
+from jobkit.runtime.messages import POISON_SUFFIX
+from samples import (
+    broken_items,
+    odd_stages_skipped,
+    one_stage,
+    second_fails,
+    second_fails_once,
+    sharing,
+    three_stages,
+    two_stages,
+)
 
 _HUBS = itertools.count(1)
 
@@ -36,9 +48,13 @@ class Job:
     how: dict[str, Any] = field(default_factory=dict)
     #: Whether tasks are settled: which ones depends on the order in which things happen, that they are does not.
     is_settled: bool = False
+    #: Whether running tasks may be handed to another attempt.
+    is_handed_on: bool = False
 
     def comparable(self, found: dict[str, Any]) -> dict[str, Any]:
         """Return of an outcome what must be the same in every run."""
+        if self.is_handed_on:
+            return found | {"tasks": [(*task[:2], *task[3:]) for task in found["tasks"]]}
         if not self.is_settled:
             return found
         error = found["error"].type if found["error"] else None
@@ -62,6 +78,23 @@ def even_fail(task: Any) -> int:
     if task.index % 2 == 0:
         raise PermanentError(f"task {task.index} is broken")
     return 2 * int(task.params)
+
+
+def two_of_four_fail(task: Any) -> int:
+    """Fail task 0 at each attempt and task 1 at its first; the message of task 2 becomes poison."""
+    if task.index == 0 or (task.index == 1 and task.attempt == 1):
+        raise ConnectionError(f"task {task.index} gets no answer")
+    if task.index == 2:
+        raise StoreUnavailable(store="its own", reason="the task asks for it in vain, as often as it is delivered")
+    return 2 * int(task.params)
+
+
+def tolerating(tolerated: float) -> Job:
+    """Two failures of four tasks, one after a retry and one by poison, where so many are tolerated."""
+    return Job(
+        make=lambda hook: one_stage(two_of_four_fail, max_attempts=2, tolerated_failures=tolerated, on_hook=hook),
+        params={"n": 4},
+    )
 
 
 JOBS = {
@@ -88,12 +121,10 @@ JOBS = {
     "five tasks in one stage": Job(make=lambda hook: one_stage(double, on_hook=hook), params={"n": 5}),
     "four tasks in two stages": Job(make=two_stages, params={"n": 4}),
     "two tasks in three stages": Job(make=three_stages, params={"n": 2}),
-    "tolerated failures": Job(
-        make=lambda hook: one_stage(even_fail, tolerated_failures=2, on_hook=hook), params={"n": 4}
-    ),
-    "one failure too many": Job(
-        make=lambda hook: one_stage(even_fail, tolerated_failures=0.5, on_hook=hook), params={"n": 3}
-    ),
+    "as many failures as are tolerated": tolerating(2),
+    "one failure more than is tolerated": tolerating(1),
+    "as large a share of failures as is tolerated": tolerating(0.5),
+    "one failure more than the share that is tolerated": tolerating(0.49),
     "failures that do not matter": Job(
         make=lambda hook: one_stage(even_fail, on_failure="continue", on_hook=hook), params={"n": 3}
     ),
@@ -121,11 +152,25 @@ JOBS = {
         params={"n": 5},
         is_settled=True,
     ),
-    "a skipped stage": Job(
-        make=lambda hook: one_stage(double, skip_if=lambda job: True, on_hook=hook), params={"n": 3}
+    "the first, a middle and the last stage skipped": Job(make=odd_stages_skipped, params={"n": 2}),
+    "a shared stage": Job(make=sharing, params={"n": 2}),
+    "a shared stage alone": Job(make=sharing, params={"n": 2}, how={"stages": ["second_fails"]}),
+    "a timeout": Job(
+        make=lambda hook: one_stage(second_fails_once, max_attempts=2, timeout=timedelta(minutes=10), on_hook=hook),
+        params={"n": 2},
     ),
     "101 tasks": Job(make=lambda hook: one_stage(double, on_hook=hook), params={"n": 101}),
 }
+
+#: All but the large one.
+SMALL = [name for name in JOBS if name != "101 tasks"]
+#: These make the same calls as another one of them, and only decide otherwise: they stand crashes alone.
+DECIDING = (
+    "as large a share of failures as is tolerated",
+    "one failure more than the share that is tolerated",
+    "a shared stage alone",
+)
+DIFFERENT = [name for name in SMALL if name not in DECIDING]
 
 
 @dataclass(slots=True)
@@ -321,11 +366,14 @@ def every_poison(job: Job, kind: str, folder: Path, fault_kind: Kind, *, batch: 
 def each_time(kind: Kind, calls: list[Call]) -> Iterator[Fault]:
     """Yield faults that hit one message whenever it is delivered, until it is moved to its poison queue.
 
-    At a certain call of each delivery, and at each call of the same sort (a redelivery takes another way).
+    At a certain call of each delivery, and at each call of the same sort (a redelivery takes another way). What moves
+    a message to its poison queue, and what handles it there, is repeated until it succeeds: no such fault is for ever.
     """
     sorts: set[tuple[int, str, str]] = set()
     for call in calls:
         if call.delivery == 0 or not call.can(kind) or call.verb == "remove":
+            continue
+        if call.poison or call.place.endswith(POISON_SUFFIX):
             continue
         yield Fault(kind, partial(_same_step, call), name=f"{kind.value} each time at {call}")
         sort = (call.delivery, call.verb, call.place)
@@ -335,7 +383,7 @@ def each_time(kind: Kind, calls: list[Call]) -> Iterator[Fault]:
 
 
 def _same_step(one: Call, other: Call) -> bool:
-    in_handler = other.verb != "remove" and not other.place.endswith("-poison")
+    in_handler = other.verb != "remove" and not other.place.endswith(POISON_SUFFIX)
     return in_handler and (one.delivery, one.step) == (other.delivery, other.step)
 
 

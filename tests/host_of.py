@@ -31,12 +31,13 @@ class Waiter:
 
 
 class Watched:
-    """The queues of a store; `batches` has the size of each receive that got something, `leases` each one's end."""
+    """The queues of a store: the size of each receive that got something, each lease's end, what `extend` asked for."""
 
     def __init__(self, queues: Queues) -> None:
         self._queues = queues
         self.batches: dict[str, list[int]] = {}
         self.leases: list[datetime] = []
+        self.extended_s: list[float] = []
         self.failing: Exception | None = None
 
     def receive(self, queue: str, *, limit: int, visibility_s: float) -> list[Delivery]:
@@ -51,6 +52,7 @@ class Watched:
     def extend(self, queue: str, delivery: Delivery, *, visibility_s: float) -> Delivery:
         extended = self._queues.extend(queue, delivery, visibility_s=visibility_s)
         self.leases.append(extended.visible_at)
+        self.extended_s.append(visibility_s)
         return extended
 
     def __getattr__(self, name: str) -> Any:

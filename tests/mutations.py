@@ -284,6 +284,37 @@ MUTATIONS = {
             ),
         ),
     ),
+    "a doubtful insert into the index is a refusal": Mutation(
+        module="repository",
+        changes=(
+            (
+                "        with contextlib.suppress(EntityExists):  # a doubtful write of ours: both keys have our epoch\n",
+                "        if True:\n",
+            ),
+        ),
+    ),
+    "a doubtful insert of tasks is a refusal": Mutation(
+        module="repository",
+        changes=(
+            (
+                "            with contextlib.suppress(EntityExists):  # a doubtful write of ours: a plan id belongs",
+                "            if True:  # a plan id belongs",
+            ),
+        ),
+    ),
+    "a doubtful insert of a list is a refusal": Mutation(
+        module="repository",
+        changes=(
+            (
+                "            with contextlib.suppress(EntityExists):  # a doubtful write of ours: the token or id",
+                "            if True:  # the token or id",
+            ),
+        ),
+    ),
+    "a poisoned batch leaves what it has not claimed": Mutation(
+        module="settling",
+        changes=(("                    open_.append(task)\n", "                    continue\n"),),
+    ),
     "a poisoned batch is thrown away": Mutation(
         module="settling",
         changes=(("return self._poisoned_batch(incoming) if message.size > 1", "return None if message.size > 1"),),

@@ -117,6 +117,77 @@ def one_stage(
     return OneStage
 
 
+def odd_stages_skipped(on_hook: Callable[[str], None] = lambda status: None) -> type[BaseController[Count]]:
+    """Five stages of one task, of which the first, the third and the last are skipped when n is two."""
+
+    def for_two(job: JobContext[Count]) -> bool:
+        return job.params.n == 2
+
+    class OddStagesSkipped(BaseController[Count]):
+        job_type = "odd_stages_skipped"
+
+        @stage("First", skip_if=for_two)
+        def first(self, task: TaskContext[Count, None]) -> int:
+            return 1
+
+        @stage("Second")
+        def second(self, task: TaskContext[Count, None]) -> int:
+            return 2
+
+        @stage("Third", skip_if=for_two)
+        def third(self, task: TaskContext[Count, None]) -> int:
+            return 3
+
+        @stage("Fourth")
+        def fourth(self, task: TaskContext[Count, None]) -> list[int]:
+            earlier = (type(self).first, type(self).second, type(self).third)
+            return [result.value for source in earlier for result in task.job.results(source)]
+
+        @stage("Fifth", skip_if=for_two)
+        def fifth(self, task: TaskContext[Count, None]) -> int:
+            return 5
+
+        def on_complete(self, job: JobContext[Count], *, status: str) -> None:
+            on_hook(status)
+
+    return OddStagesSkipped
+
+
+class Shared(BaseController[Count]):
+    """A stage that other controllers use, and that goes on over failures."""
+
+    job_type = "shared"
+
+    @stage("Second Fails", on_failure="continue")
+    def second_fails(self, task: TaskContext[Count, int]) -> int:
+        if task.index == 1:
+            raise PermanentError("this one is broken")
+        return 10 * task.params
+
+    @second_fails.fan_out
+    def numbers(self, job: JobContext[Count]) -> Iterator[int]:
+        yield from range(job.params.n)
+
+
+def sharing(on_hook: Callable[[str], None] = lambda status: None) -> type[BaseController[Count]]:
+    """The stage of `Shared`, and one that counts what that left."""
+
+    class Sharing(BaseController[Count]):
+        job_type = "sharing"
+
+        @stage("Look")
+        def look(self, task: TaskContext[Count, None]) -> list[list[int]]:
+            done = [result.index for result in task.job.results(Shared.second_fails)]
+            return [done, [result.index for result in task.job.results(Shared.second_fails, failed=True)]]
+
+        stages = (Shared.second_fails, look)
+
+        def on_complete(self, job: JobContext[Count], *, status: str) -> None:
+            on_hook(status)
+
+    return Sharing
+
+
 def second_fails_once(task: TaskContext[Count, int]) -> int:
     """Raise at the first attempt of the second task."""
     if task.index == 1 and task.attempt == 1:

@@ -275,6 +275,13 @@ def test_a_listed_value_that_does_not_fit_fails_the_job_with_the_reason(drive: D
 
     job = driver.finish("three", {"n": 1}, stages=["3"], source_list=[1, "x"])
 
-    assert (job["status"], job["error"]["type"]) == ("failed", "ValidationError")
-    assert job["error"]["message"].startswith("planning stage 3 'Add One' failed: 1 validation error for int")
+    assert (job["status"], job["error"]["type"], job["error"]["message"]) == (
+        "failed",
+        "DoesNotFit",
+        (
+            "planning stage 3 'Add One' failed: value 1 of the list of earlier results does not fit int, which stage "
+            "'Double It!' declares now: the whole: input should be a valid integer, unable to parse string as an "
+            "integer (got 'x')"
+        ),
+    )
     check_invariants(driver.store, job["job_id"])

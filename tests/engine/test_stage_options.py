@@ -290,19 +290,21 @@ def test_a_lane_whose_message_is_poisoned_goes_on(drive_faulty: DriveFaulty) -> 
     check_invariants(driver.store, job["job_id"], faulty.history)
 
 
-def test_a_failed_task_of_a_lane_stops_it_there(drive: Drive) -> None:
+def test_a_failed_task_of_a_lane_stops_it_there(drive_faulty: DriveFaulty) -> None:
     ran: list[int] = []
 
     def run(task: Task) -> int:
         ran.append(task.index)
         return broken(2)(task)
 
-    driver = drive(one_stage(run, max_parallel=1, on_failure="stop"))
+    driver, faulty = drive_faulty(one_stage(run, max_parallel=1, on_failure="stop"))
 
     job = driver.finish("one_stage", {"n": 1_000})
 
     assert (job["status"], ran) == ("failed", [0, 1, 2])
-    check_invariants(driver.store, job["job_id"])
+    sent = [call for call in faulty.calls if (call.verb, call.place) == ("send", "tasks")]
+    assert len(sent) == 3  # another instance might run the fourth before the stop
+    check_invariants(driver.store, job["job_id"], faulty.history)
 
 
 # batch

@@ -173,7 +173,14 @@ def declared(result: Any, value: Any) -> type[Controller[Any]]:
             {"at": 1},
             "what the task returned can't be stored as JSON: Model was declared, and the value is not: ",
         ),
-        (str, None, "what the task returned can't be stored as JSON: NoneType does not come back from JSON: "),
+        (
+            str,
+            None,
+            (
+                "what the task returned can't be stored as JSON: NoneType does not come back from JSON as str: "
+                "the whole: input should be a valid string (got None)"
+            ),
+        ),
         (float, float("nan"), "what the task returned can't be stored as JSON: float "),
     ],
 )

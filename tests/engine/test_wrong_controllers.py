@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from jobkit.runtime import BaseController, JobContext, TaskContext, stage
+from jobkit.runtime import BaseController, JobContext, Params, TaskContext, stage
 from jobkit.runtime.controllers import HelloWorlds
 from jobkit.runtime.definition import number_of
 from jobkit.runtime.errors import DuplicateJobType, InvalidController
@@ -60,6 +61,9 @@ def test_a_right_one_is_made() -> None:
         ({"version": True}, "version is True, must be a whole number from 1"),
         ({"one": ...}, 'it has no stage: decorate a method with @stage("name")'),
         ({"stages": ()}, 'it has no stage: decorate a method with @stage("name")'),
+        ({"params_type": int}, "its parameters are int, must be a pydantic model or dict[str, Any]"),
+        ({"params_type": list[str]}, "its parameters are list, must be a pydantic model or dict[str, Any]"),
+        ({"one": stage(one)}, "'one' is decorated with @stage alone: write @stage(\"name\")"),  # type: ignore[arg-type]
         ({"stages": ("One",)}, "stages holds 'One', which was not made by @stage"),
     ],
 )
@@ -245,6 +249,105 @@ def test_a_fan_out(function: Any, message: str) -> None:
     made = stage("One")(one)
     made.fan_out(function)
     assert refusal(one=made) == f"Wrong, stage 'One': {message}"
+
+
+def test_a_name_that_is_no_text() -> None:
+    assert refusal(one=stage(5)(one)) == "Wrong, stage 5: the name is 5, must be a text"  # type: ignore[arg-type]
+
+
+def test_a_fan_out_without_a_task() -> None:
+    with pytest.raises(InvalidController) as refused:
+
+        class Wrong(BaseController[dict[str, Any]]):
+            @stage.fan_out
+            def items(self, job: JobContext[dict[str, Any]]) -> list[int]:
+                return [1]
+
+    name = f"{test_a_fan_out_without_a_task.__name__}.<locals>.Wrong"
+    assert str(refused.value) == (
+        f"{name}: the fan-out 'items' has no task: write @stage(\"name\") over a task, and @<task>.fan_out here"
+    )
+
+
+def test_a_stage_with_two_fan_outs() -> None:
+    made = stage("One")(one)
+    made.fan_out(no_job)
+
+    with pytest.raises(InvalidController) as refused:
+        made.fan_out(async_items)
+
+    assert str(refused.value) == "async_items, stage 'One': it has two fan-outs, 'no_job' and 'async_items'"
+
+
+class Shape(BaseModel):
+    sides: int
+
+
+class Square(Shape):
+    pass
+
+
+class Fewer(Params):
+    n: int = 1
+
+
+class Other(Params):
+    m: int = 1
+
+
+def takes_shape(self: Any, task: TaskContext[Any, Shape]) -> int:
+    return 1
+
+
+def takes_number(self: Any, task: TaskContext[Fewer, float]) -> int:
+    return 1
+
+
+def takes_job(self: Any, task: JobContext[Any]) -> int:
+    return 1
+
+
+def squares(self: Any, job: JobContext[Any]) -> Iterator[Square]:
+    yield Square(sides=4)
+
+
+def numbers(self: Any, job: JobContext[Any]) -> Iterator[int]:
+    yield 4
+
+
+def fields(self: Any, job: JobContext[Any]) -> list[dict[str, int]]:
+    return [{"sides": 4}]
+
+
+def of_others(self: Any, job: JobContext[Other]) -> list[float]:
+    return [4.0]
+
+
+def unnamed(self: Any, job: JobContext[Any]) -> Iterator[Shape | None]:
+    yield None
+
+
+@pytest.mark.parametrize(
+    ("task", "items", "message"),
+    [
+        (takes_shape, numbers, "the fan-out yields int, and the task takes Shape"),
+        (takes_shape, fields, "the fan-out yields dict, and the task takes Shape"),
+        (takes_number, squares, "the fan-out yields Square, and the task takes float"),
+        (takes_number, of_others, "its fan-out takes the parameters Other, and those of this controller are Fewer"),
+        (takes_job, numbers, "the task takes a JobContext, must take a TaskContext"),
+        (takes_shape, squares, None),
+        (takes_number, numbers, None),
+        (takes_shape, unnamed, None),  # pydantic has its say when the value is there
+    ],
+)
+def test_types_that_do_not_go_together(task: Any, items: Any, message: str | None) -> None:
+    made = stage("One")(task)
+    made.fan_out(items)
+
+    if message is None:
+        assert make(one=made, params_type=Fewer).stages == (made,)
+    else:
+        assert refusal(one=made, params_type=Fewer) == f"Wrong, stage 'One': {message}"
 
 
 def test_two_controllers_with_one_job_type_fail_when_they_are_registered() -> None:

@@ -7,6 +7,7 @@ import json
 import os
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from clocks import ManualClock
 from driver import TABLES, Driver, Span, new_store
 from invariants import check_invariants, outcome
 from jobkit.runtime.documents import job_document
-from jobkit.runtime.errors import JobkitError
+from jobkit.runtime.errors import JobkitError, RowDamaged
 from jobkit.runtime.messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE
 from jobkit.runtime.storage.ports import Entity, Mode
 from samples import two_stages
@@ -162,3 +163,20 @@ def test_a_row_changed_by_hand_never_does_worse_than_a_named_error(data: st.Data
 
         two.look()
         two.check_ended()
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "text"), [("params", "params", "{"), ("result", "job_result_data", "[" * 30_000)]
+)
+def test_a_job_whose_json_was_changed_by_hand_is_refused_by_name(name: str, column: str, text: str) -> None:
+    with contextlib.ExitStack() as stack:
+        two = Two(stack)
+        two.run()
+        row = two.store.tables.get("jobs", two.half_done, "job")
+        changed = Entity(partition=row.partition, row=row.row, properties={**row.properties, column: text})
+        two.store.tables.update("jobs", changed, etag=row.etag, mode=Mode.REPLACE)
+
+        with pytest.raises(RowDamaged) as refused:
+            two.driver.job(two.half_done)
+
+    assert str(refused.value) == f"store row {two.half_done} / job: it is damaged: its {name} is no JSON"

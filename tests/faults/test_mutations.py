@@ -143,6 +143,13 @@ CAUGHT: dict[str, tuple[Hunt, str]] = {
     "a batch's retry that is not sent again": (faults("batches", Kind.CRASH_BEFORE), "is queued for ever"),
     "a batch's refused claim is given up": (faults("batches", Kind.REFUSED), "is processing for ever"),
     "a batch's refused record is given up": (faults("batches", Kind.REFUSED), "the stages are ['sealed'"),
+    "a doubtful insert into the index is a refusal": (faults(TWO_STAGES, Kind.REFUSED), "EntityExists: index"),
+    "a doubtful insert of tasks is a refusal": (faults(TWO_STAGES, Kind.REFUSED), "came to status 'failed'"),
+    "a doubtful insert of a list is a refusal": (
+        faults("the second stage alone, of a list", Kind.REFUSED),
+        "EntityExists: jobs",
+    ),
+    "a poisoned batch leaves what it has not claimed": (poison("batches"), "is queued for ever"),
     "a poisoned batch is thrown away": (poison("batches"), "for ever"),
     "delete before send": (faults(TWO_STAGES, Kind.CRASH_BEFORE), "the stages are ['sealed'"),
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fault_cases import JOBS, Job, every_pair
+from fault_cases import JOBS, SMALL, Job, every_pair
 from faulty import Kind
 from samples import two_stages
 
@@ -29,7 +29,7 @@ def test_two_stages_of_two_tasks_stand_every_pair_of_faults(tmp_path: Path, kind
 if PROOF:
 
     @pytest.mark.timeout(4 * 3600)
-    @pytest.mark.parametrize("name", [name for name in JOBS if name != "101 tasks"])
+    @pytest.mark.parametrize("name", SMALL)
     @pytest.mark.parametrize("kind", list(Kind), ids=lambda kind: kind.value)
     def test_other_jobs_stand_every_pair_of_faults(tmp_path: Path, kind: Kind, name: str):
         _, broken = every_pair(JOBS[name], tmp_path, kind)

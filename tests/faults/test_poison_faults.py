@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fault_cases import JOBS, Job, every_fault_in_poison, every_poison
+from fault_cases import DIFFERENT, JOBS, Job, every_fault_in_poison, every_poison
 from faulty import Kind
 from samples import two_stages
 
-SMALL = [name for name in JOBS if name != "101 tasks"]
 SMALLEST = {
     "one task in two stages": Job(make=two_stages, params={"n": 1}),
     "no task in two stages": JOBS["no task in two stages"],
@@ -20,7 +19,7 @@ SMALLEST = {
 
 
 @pytest.mark.parametrize("kind", [Kind.CRASH_BEFORE, Kind.FAILED], ids=lambda kind: kind.value)
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", DIFFERENT)
 def test_a_message_that_never_gets_past_a_call_leaves_an_ended_job(tmp_path: Path, name: str, kind: Kind) -> None:
     assert every_poison(JOBS[name], "memory", tmp_path, kind) == []
 

@@ -47,6 +47,27 @@ def test_a_poisoned_plan_leaves_a_job_alone_whose_only_open_task_waits_for_its_r
     assert (drive.job(job_id)["status"], drive.job(job_id)["error"]) == ("completed", None)
 
 
+def test_a_poisoned_plan_leaves_a_stage_alone_that_another_message_plans():
+    drive = driver(controller(tasks=2))
+    job_id = drive.submit("some", {})
+    drive.submit("some", {})  # its message has another key
+    first, second = (message.body for message in drive.store.queues.peek(JOBS_QUEUE, limit=2))
+    plans = drive.service.repository.insert_shard
+
+    def insert_and_give_the_second_up(*arguments):
+        drive.service.repository.insert_shard = plans
+        drive.store.queues.send(JOBS_QUEUE + POISON_SUFFIX, second)
+        held = drive.store.queues.receive(JOBS_QUEUE + POISON_SUFFIX, limit=1, visibility_s=3000)[0]
+        drive.process(JOBS_QUEUE + POISON_SUFFIX, held)
+        return plans(*arguments)
+
+    drive.service.repository.insert_shard = insert_and_give_the_second_up
+    drive.run()
+
+    assert first != second
+    assert (drive.job(job_id)["status"], drive.job(job_id)["error"]) == ("completed", None)
+
+
 def test_a_poisoned_plan_that_reads_an_open_stage_does_not_fail_the_job_once_that_stage_has_closed():
     drive = driver(controller(tasks=2, later=timedelta(0)))
     job_id = drive.submit("some", {})

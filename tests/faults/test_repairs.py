@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from driver import Driver
-from fault_cases import JOBS, Trial, every_single_fault
+from fault_cases import DIFFERENT, JOBS, Trial, every_single_fault
 from faulty import Kind
 from jobkit.runtime.errors import UnknownJob
 from jobkit.runtime.repair import Repair
 
-SMALL = [name for name in JOBS if name not in ("101 tasks", "a second run")]
+OF_ONE_RUN = [name for name in DIFFERENT if name != "a second run"]
 
 
-def two_looks(run: Trial) -> Callable[[], None]:
-    """Return what an operator does in a moment in which a job stands still: two looks, and every mend."""
+def two_looks(run: Trial, *, after_s: float = 0.0) -> Callable[[], None]:
+    """Return what an operator does in a moment in which a job stands still: two looks, after so long, and every mend."""
 
     def repair() -> None:
         with ThreadPoolExecutor(1) as pool:  # not here: this thread may be in the middle of handling an error
             pool.submit(repair_there).result()
 
     def repair_there() -> None:
+        run.clock.advance(after_s)
         other = Driver(run.faulty.store, [run.controller], clock=run.clock, worker="operator")
         try:
             for _ in range(2):
@@ -40,7 +43,14 @@ ON_SQLITE = ("three tasks in two stages", "two lanes with failures", "batches", 
 
 
 @pytest.mark.parametrize(
-    ("store", "name"), [*(("memory", name) for name in SMALL), *(("sqlite", name) for name in ON_SQLITE)]
+    ("store", "name"), [*(("memory", name) for name in OF_ONE_RUN), *(("sqlite", name) for name in ON_SQLITE)]
 )
 def test_a_repair_in_the_middle_of_anything_changes_nothing(tmp_path: Path, store: str, name: str) -> None:
     assert every_single_fault(JOBS[name], store, tmp_path, Kind.LEASE_LOST, meanwhile=two_looks) == []
+
+
+def test_a_repair_when_every_running_task_is_overdue_costs_attempts_and_nothing_else(tmp_path: Path) -> None:
+    job = replace(JOBS["a timeout"], is_handed_on=True)
+    late = partial(two_looks, after_s=601)
+
+    assert every_single_fault(job, "memory", tmp_path, Kind.LEASE_LOST, meanwhile=late) == []

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from fault_cases import JOBS, every_single_fault, unlike_calls
+from fault_cases import DIFFERENT, JOBS, SMALL, every_single_fault, unlike_calls
 from faulty import Kind
 
 CRASHES = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER)
 FAILURES = (Kind.FAILED, Kind.DOUBTFUL, Kind.REFUSED)
 DUPLICATES = (Kind.TWICE, Kind.TWICE_LATE, Kind.LATE)
-SMALL = [name for name in JOBS if name != "101 tasks"]
 
 
 #: One of each way through a store; the others differ in what is decided, not in what is called.
@@ -26,7 +25,10 @@ ON_SQLITE = (
     "two lanes with failures",
     "a stop",
     "batches",
-    "a skipped stage",
+    "one failure more than is tolerated",
+    "the first, a middle and the last stage skipped",
+    "a shared stage",
+    "a timeout",
 )
 #: `make azurite` runs those of SQLite on Azurite instead, which takes half an hour.
 REAL_STORE = "azure" if os.environ.get("JOBKIT_TEST_ENGINE_ON_AZURE") else "sqlite"
@@ -42,20 +44,20 @@ def test_a_process_that_dies_before_or_after_any_call_changes_nothing(
 
 
 @pytest.mark.parametrize("kind", FAILURES, ids=lambda kind: kind.value)
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", DIFFERENT)
 def test_a_store_that_fails_or_answers_wrongly_once_changes_nothing(tmp_path: Path, name: str, kind: Kind) -> None:
     assert every_single_fault(JOBS[name], "memory", tmp_path, kind) == []
 
 
 @pytest.mark.parametrize("kind", DUPLICATES, ids=lambda kind: kind.value)
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", DIFFERENT)
 def test_a_message_that_is_in_the_queue_twice_changes_nothing(tmp_path: Path, name: str, kind: Kind) -> None:
     assert every_single_fault(JOBS[name], "memory", tmp_path, kind) == []
 
 
 @pytest.mark.parametrize(
     ("name", "deliveries"),
-    [*((name, 1) for name in SMALL), ("three tasks in two stages", 1_000), ("a retried task", 2)],
+    [*((name, 1) for name in DIFFERENT), ("three tasks in two stages", 1_000), ("a retried task", 2)],
 )
 def test_another_instance_that_takes_over_at_any_call_changes_nothing(
     tmp_path: Path, name: str, deliveries: int

@@ -33,6 +33,15 @@ def test_a_message_whose_handler_raises_comes_again_and_the_error_is_told(host: 
     ]
 
 
+def test_each_time_a_message_fails_the_pause_is_twice_as_long(host: Host, comes_again_soon: None):
+    host.send(TASKS_QUEUE, "fail")
+
+    host.start(concurrency=1)
+
+    host.wait_until_empty(TASKS_QUEUE)
+    assert host.queues.extended_s[:4] == [0.01, 0.02, 0.04, 0.08]
+
+
 @pytest.mark.parametrize("queue", [TASKS_QUEUE, JOBS_QUEUE])
 def test_a_message_that_fails_at_its_last_delivery_goes_to_the_poison_queue_of_its_queue(
     host: Host, comes_again_soon: None, queue: str

@@ -175,7 +175,7 @@ def test_a_job_whose_planning_failed_shows_that_error_once_and_no_task_count():
     assert (
         screen(job_view(failed))
         == """
-tiles failed in 1 min 36 s: planning stage 1 'Cut' failed: no list
+tiles failed in 1 min 36 s: LookupError: planning stage 1 'Cut' failed: no list
 id          0123456789abcdef0123456789abcdef
 parameters  {"width":5000,"tile_px":512}
 created     2024-02-29 12:00:00 UTC

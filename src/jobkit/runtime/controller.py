@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import is_dataclass
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 
 from .context import JobContext
 from .errors import InvalidController
-from .stage import Stage
+from .stage import Stage, stage
 
 J = TypeVar("J")
 
@@ -49,6 +51,10 @@ class BaseController(Generic[J]):
             if isinstance(cls.__dict__.get(name), Stage):
                 reason = f"a stage can't be called {name!r}, which is a name of the controller's own"
                 raise InvalidController(controller=cls.__qualname__, reason=reason)
+        for name, value in cls.__dict__.items():
+            if isinstance(value, stage):
+                reason = f'{name!r} is decorated with @stage alone: write @stage("name")'
+                raise InvalidController(controller=cls.__qualname__, reason=reason)
         for base in getattr(cls, "__orig_bases__", ()):
             origin, arguments = get_origin(base), get_args(base)
             if (
@@ -84,9 +90,9 @@ def consolidate(job: JobContext[Any]) -> dict[str, Any]:
     truncated = sum(stage.summary.ended for stage in stages) > SUMMARY_TASKS
     size = 0
     out: list[dict[str, Any]] = []
-    for stage in stages:
+    for found in stages:
         results: list[dict[str, Any]] = []
-        for task_id, text in stage.results():
+        for task_id, text in found.results():
             size += len(text) + 64
             if size > SUMMARY_BYTES or (truncated and len(results) >= SUMMARY_FIRST):
                 truncated = True
@@ -94,10 +100,10 @@ def consolidate(job: JobContext[Any]) -> dict[str, Any]:
             results.append({"task_id": task_id, "value": json.loads(text)})
         out.append(
             {
-                "number": stage.number,
-                "name": stage.name,
-                "completed": stage.summary.completed,
-                "failed": stage.summary.failed,
+                "number": found.number,
+                "name": found.name,
+                "completed": found.summary.completed,
+                "failed": found.summary.failed,
                 "results": results,
             }
         )
@@ -105,8 +111,8 @@ def consolidate(job: JobContext[Any]) -> dict[str, Any]:
 
 
 def _check(cls: type[BaseController[Any]]) -> None:
-    def wrong(reason: str, stage: str | None = None, option: str | None = None) -> InvalidController:
-        return InvalidController(controller=cls.__qualname__, reason=reason, stage=stage, option=option)
+    def wrong(reason: str, name: str | None = None, option: str | None = None) -> InvalidController:
+        return InvalidController(controller=cls.__qualname__, reason=reason, stage=name, option=option)
 
     job_type = getattr(cls, "job_type", None)
     if not isinstance(job_type, str):
@@ -115,18 +121,35 @@ def _check(cls: type[BaseController[Any]]) -> None:
         raise wrong(f"job_type {job_type!r} must be lower-case letters, digits and underscores, a letter first")
     if type(cls.version) is not int or cls.version < 1:
         raise wrong(f"version is {cls.version!r}, must be a whole number from 1")
+    if not _may_be_params(cls.params_type):
+        name = getattr(cls.params_type, "__name__", str(cls.params_type))
+        raise wrong(f"its parameters are {name}, must be a pydantic model or dict[str, Any]")
     if not cls.stages:
         raise wrong('it has no stage: decorate a method with @stage("name")')
     if len(cls.stages) > MAX_STAGES:
         raise wrong(f"it has {len(cls.stages)} stages, {MAX_STAGES} is the most")
+    for found in cls.stages:
+        if not isinstance(found, Stage):  # pyright: ignore[reportUnnecessaryIsInstance] - users need not type
+            raise wrong(f"stages holds {found!r}, which was not made by @stage")
+    for name, option, reason in _stage_problems(cls):
+        raise wrong(reason, name, option)
+
+
+def _may_be_params(annotation: Any) -> bool:
+    found: Any = get_origin(annotation) or annotation
+    return found is Any or (
+        isinstance(found, type) and (issubclass(found, (BaseModel, dict)) or is_dataclass(annotation))
+    )
+
+
+def _stage_problems(cls: type[BaseController[Any]]) -> Iterator[tuple[str | None, str | None, str]]:
+    """Yield what is wrong with each stage: its name, the option and the reason."""
     slugs: dict[str, str] = {}
-    for stage in cls.stages:
-        if not isinstance(stage, Stage):  # pyright: ignore[reportUnnecessaryIsInstance] - users need not type
-            raise wrong(f"stages holds {stage!r}, which was not made by @stage")
-        for option, reason in stage.problems():
-            raise wrong(reason, stage.name, option)
-        if refusal := stage.refuses_params(cls.params_type):
-            raise wrong(refusal, stage.name)
-        if stage.slug in slugs:
-            raise wrong(f"its name is too much like that of {slugs[stage.slug]!r}", stage.name)
-        slugs[stage.slug] = stage.name
+    for own in cls.stages:
+        for option, reason in own.problems():
+            yield own.name, option, reason
+        if refusal := own.refuses_params(cls.params_type):
+            yield own.name, None, refusal
+        if own.slug in slugs:
+            yield own.name, None, f"its name is too much like that of {slugs[own.slug]!r}"
+        slugs[own.slug] = own.name

@@ -22,10 +22,12 @@
     │   └── RefusedAsTooLarge
     ├── JobHasEnded                   nothing can be cancelled any more
     ├── NothingToRetry                the job has not failed
+    ├── CodeChanged                   a job is at a stage that its controller has no more
     ├── HookFailed                    a controller's `on_complete` raised
     ├── MessageRefused                a queue message that is not ours, or of another version
     └── PayloadRefused                what a task or fan-out gives and the store can't keep
         ├── NotJson
+        ├── DoesNotFit
         └── PayloadTooLarge
 
 Signals that a task raises on purpose are no errors and stand apart: PermanentError and RetryLater in `signals`.
@@ -34,7 +36,7 @@ Signals that a task raises on purpose are no errors and stand apart: PermanentEr
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 
@@ -258,6 +260,17 @@ class RefusedAsTooLarge(LimitExceeded):
         JobkitError.__init__(self, f"{what}: the store refused it as too large ({code})")
 
 
+class CodeChanged(JobkitError):
+    """Raised when a job is at a stage that its controller's code does not have any more."""
+
+    def __init__(self, *, job_type: str, number: int, name: str | None, now: str | None) -> None:
+        """Name the stage as it was when the job was submitted, and what is at its number now (None: nothing)."""
+        self.job_type, self.number, self.name, self.now = job_type, number, name, now
+        gone = f"stage {number}" if name is None else f"stage {number} {name!r}"
+        instead = "there is none" if now is None else f"it is {now!r} now"
+        super().__init__(f"{gone} of {job_type} is gone, {instead}: the code has changed since the job was submitted")
+
+
 class HookFailed(JobkitError):
     """Raised when a controller's `on_complete` raised; its message is delivered again."""
 
@@ -287,6 +300,15 @@ class NotJson(PayloadRefused):
         """Name the place in the value and what is there."""
         self.what, self.where, self.reason = what, where, reason
         super().__init__(f"{what} can't be stored as JSON: {where} {reason}")
+
+
+class DoesNotFit(PayloadRefused):
+    """Raised when what is stored does not fit the type that a stage declares for it now."""
+
+    def __init__(self, *, what: str, stage: str, declared: str, problems: Sequence[str]) -> None:
+        """Name the value, the stage, the type and what is wrong, a text for each place."""
+        self.what, self.stage, self.declared, self.problems = what, stage, declared, tuple(problems)
+        super().__init__(f"{what} does not fit {declared}, which stage {stage!r} declares now: {'; '.join(problems)}")
 
 
 class PayloadTooLarge(PayloadRefused):

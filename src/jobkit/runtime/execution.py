@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from .context import TaskContext
-from .errors import HookFailed, StoreUnavailable
+from .errors import HookFailed, JobkitError, StoreUnavailable
 from .jobs import LoadedJob
 from .model import MAX_MESSAGE_CHARS, MAX_TRACEBACK_CHARS, MAX_TYPE_CHARS, Failure, TaskRef
 from .payload import check_size
@@ -40,7 +40,10 @@ def describe_exception(exc: BaseException) -> Failure:
         message = "its text can't be made: __str__ or __repr__ raises"
     if isinstance(exc, SystemExit):
         message = f"sys.exit({exc.code!r}) was called"
-    lines = traceback.format_exception(type(exc), exc, _skip_own_frames(exc.__traceback__))
+    shown = _skip_own_frames(exc.__traceback__)
+    lines = traceback.format_exception(type(exc), exc, shown)
+    if isinstance(exc, JobkitError) and shown is not None and shown.tb_next is None and _is_own(shown):
+        lines = []  # none of the user's code was on the way
     return Failure(
         type=_clean(type(exc).__name__)[:MAX_TYPE_CHARS],
         message=_clean(message)[:MAX_MESSAGE_CHARS],
@@ -85,7 +88,7 @@ def attempt_task(
         task_id=ref.task_id,
         index=ref.index,
         attempt=attempt,
-        params=None if params_json is None else stage.item_codec.decode(params_json),
+        params=None if params_json is None else stage.read_item(params_json, what=f"the item of task {ref.index}"),
         job=job.context,
         report=report,
     )
@@ -123,11 +126,15 @@ async def _await(value: Any) -> Any:
 
 
 def _skip_own_frames(tb: TracebackType | None) -> TracebackType | None:
-    while tb is not None and tb.tb_frame.f_globals.get("__name__", "").startswith(_OWN_FRAMES):
+    while tb is not None and _is_own(tb):
         if tb.tb_next is None or tb.tb_frame.f_globals["__name__"] == "jobkit.runtime.controllers":
             break
         tb = tb.tb_next
     return tb
+
+
+def _is_own(tb: TracebackType) -> bool:
+    return str(tb.tb_frame.f_globals.get("__name__", "")).startswith(_OWN_FRAMES)
 
 
 def _clean(text: str) -> str:

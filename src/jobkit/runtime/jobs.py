@@ -13,6 +13,7 @@ from typing import Any, Final
 from .context import JobContext, StageResults, TaskFailure, TaskResult
 from .controller import BaseController
 from .definition import number_of, validate_params
+from .errors import CodeChanged
 from .model import Failure, JobRecord, StageRecord, StageState
 from .registry import Registry
 from .repository import Repository
@@ -33,20 +34,14 @@ class LoadedJob:
     _hosts: dict[type, Any] = field(default_factory=dict[type, Any])
 
     def stage(self, number: int) -> Stage[Any, Any, Any]:
-        """Return the controller's stage. Raises LookupError when the code has changed and it is gone."""
+        """Return the controller's stage. Raises CodeChanged when the job was submitted to one with another, or more."""
         stages = self.controller.stages
-        if not 1 <= number <= len(stages):
-            raise LookupError(
-                f"the controller {self.record.job_type} has {len(stages)} stages now, and this job is at stage {number}: "
-                "its code has changed under the job"
-            )
-        stage = stages[number - 1]
-        if stage.name != self.names.get(number, stage.name):
-            raise LookupError(
-                f"stage {number} of {self.record.job_type} is {stage.name!r} now, and was {self.names[number]!r} when the "
-                "job was submitted: its code has changed under the job"
-            )
-        return stage
+        now = stages[number - 1] if 1 <= number <= len(stages) else None
+        name = self.names.get(number)
+        if now is None or name not in (None, now.name):
+            job_type = self.record.job_type
+            raise CodeChanged(job_type=job_type, number=number, name=name, now=now.name if now else None)
+        return now
 
     def host(self, stage: Stage[Any, Any, Any]) -> Any:
         """Return what a stage's functions get as `self`: the controller, or for a shared stage one of its own class."""
@@ -113,12 +108,7 @@ class EarlierResults:
             yield from self._listed(stage, number)
             return
         for task in self._repository.completed_tasks(self._closed_stage(stage, number)):
-            try:
-                value = stage.result_codec.decode(task.result_json or "null")
-            except ValueError as exc:
-                raise ValueError(
-                    f"the result of {task.ref.task_id} no longer fits what stage {stage.name!r} returns: {exc}"
-                ) from exc
+            value = stage.read_result(task.result_json or "null", what=f"the result of task {task.ref.task_id}")
             yield TaskResult(task_id=task.ref.task_id, index=task.ref.index, value=value)
 
     def failures(self, stage: Stage[Any, Any, Any]) -> Iterator[TaskFailure]:
@@ -170,5 +160,5 @@ class EarlierResults:
         if number != self._job.stage_numbers[0] - 1:
             raise ValueError(f"the list of earlier results is for stage {self._job.stage_numbers[0] - 1}, not {number}")
         for index, item in enumerate(json.loads(self._repository.read_source(self._job.job_id))):
-            value = stage.result_codec.decode(json.dumps(item["value"]))
+            value = stage.read_result(json.dumps(item["value"]), what=f"value {index} of the list of earlier results")
             yield TaskResult(task_id=item["task_id"], index=index, value=value)

@@ -58,13 +58,13 @@ class Codec:
         try:
             text = self._adapter.dump_json(value, warnings="error").decode()
         except (PydanticSerializationError, UnicodeEncodeError) as exc:
-            raise NotJson(
-                what=what, where=self._type_name, reason=f"was declared, and the value is not: {exc}"
-            ) from exc
+            raise NotJson(what=what, where=self.type_name, reason=f"was declared, and the value is not: {exc}") from exc
         try:
             same = bool(self._adapter.validate_json(text) == value)
         except ValueError as exc:
-            raise NotJson(what=what, where=type(value).__name__, reason=f"does not come back from JSON: {exc}") from exc
+            why = "; ".join(describe_validation(exc)) if isinstance(exc, ValidationError) else str(exc)
+            reason = f"does not come back from JSON as {self.type_name}: {why}"
+            raise NotJson(what=what, where=type(value).__name__, reason=reason) from exc
         if not same:
             raise NotJson(
                 what=what, where=type(value).__name__, reason=f"comes back from JSON changed (as {text[:200]})"
@@ -76,7 +76,10 @@ class Codec:
         return json.loads(text) if self.is_plain else self._adapter.validate_json(text)
 
     @property
-    def _type_name(self) -> str:
+    def type_name(self) -> str:
+        """The annotation as a message names it."""
+        if get_origin(self._annotation) is not None:
+            return str(self._annotation)
         return getattr(self._annotation, "__name__", str(self._annotation))
 
 

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from .clock import Clock
-from .errors import EntityChanged, EntityExists, EntityNotFound, StoreUnavailable
+from .errors import CodeChanged, EntityChanged, EntityExists, EntityNotFound, StoreUnavailable
 from .events import Action, Event, Observer
 from .execution import Outcome, describe_exception, run_hook, run_task
 from .jobs import Jobs, LoadedJob
@@ -235,7 +235,7 @@ class Service:
             return 1
         count = 0
         shard: list[str | None] = []
-        for item in stage.fan_out_function(loaded.host(stage), loaded.context):
+        for item in stage.items(loaded.host(stage), loaded.context):
             what = f"the item of task {count + len(shard)}"
             shard.append(check_size(stage.item_codec.encode(item, what=what), what=what))
             if len(shard) == SHARD:
@@ -390,7 +390,7 @@ class Service:
 
         try:
             stage = loaded.stage(ref.stage)
-        except LookupError as exc:
+        except CodeChanged as exc:
             return Outcome(failure=describe_exception(exc), permanent=True), None
         if params_json is None and stage.fan_out_function is not None:  # too large for the message
             task = self.repository.find_task(ref)

@@ -134,7 +134,7 @@ def run_fan_out(
     if stage.fan_out_function is None:
         raise WrongUsage(f"stage {stage.name!r} has no fan-out: it has one task, without an item")
     items: list[T] = []
-    for item in stage.fan_out_function(job.host(stage), job.context):
+    for item in stage.items(job.host(stage), job.context):
         if len(items) >= max_items:
             reason = f"the fan-out of {stage.name!r} has yielded more than {max_items:,} items (max_items)"
             raise NeverEnds(job_type=job.record.job_type, reason=reason)

@@ -20,6 +20,8 @@ from .duration import duration_text
 SHOWN_RESULTS: Final = 10
 SHOWN_CHARS: Final = 400  # of one value, where not all is shown
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a screen obeys them
+#: Failures that jobkit itself words; any other's text may say little without its type (KeyError: 'name').
+_TELLING: Final = ("StageFailed", "Stopped", "PoisonMessage")
 _STYLES: Final = {
     Status.QUEUED: "yellow",
     Status.PROCESSING: "cyan",
@@ -100,7 +102,8 @@ def _verdict(chain: Chain, counts: Mapping[int, Summary]) -> Text:
         failed = f", {summary.failed:,} failed" if summary.failed else ""
         text.append(f": stage {stage.number} {stage.name}, {ended}{failed}")
     if job.error is not None:
-        text.append(f": {job.error.message.partition(chr(10))[0]}")
+        kind = "" if job.error.type in _TELLING else f"{job.error.type}: "
+        text.append(f": {kind}{job.error.message.partition(chr(10))[0]}")
     return text
 
 

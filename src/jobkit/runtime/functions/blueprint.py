@@ -36,7 +36,7 @@ class JobBlueprint(func.Blueprint):
 
     def __init__(self, app: App) -> None:
         """Serve one app."""
-        super().__init__()  # type: ignore[no-untyped-call] - the SDK is typed in part  # pyright: ignore[reportUnknownMemberType] - the SDK is typed in part
+        super().__init__()  # type: ignore[no-untyped-call] # pyright: ignore[reportUnknownMemberType] - the SDK is typed in part
         self._app = app
 
     def submit(
