@@ -166,6 +166,7 @@ JOBS = {
 SMALL = [name for name in JOBS if name != "101 tasks"]
 #: These make the same calls as another one of them, and only decide otherwise: they stand crashes alone.
 DECIDING = (
+    "one failure more than is tolerated",
     "as large a share of failures as is tolerated",
     "one failure more than the share that is tolerated",
     "a shared stage alone",

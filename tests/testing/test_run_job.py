@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -421,3 +422,12 @@ def test_what_is_no_controller_is_refused(controller: Any) -> None:
     assert str(raised.value) == (
         f"{controller!r} is no controller: give a subclass of BaseController that has a job_type"
     )
+
+
+def test_hello_worlds_takes_less_than_50_ms() -> None:
+    def seconds() -> float:
+        started = time.perf_counter()
+        run_job(HelloWorlds)
+        return time.perf_counter() - started
+
+    assert min(seconds() for _ in range(5)) < 0.05  # a busy machine delays one, not all
