@@ -64,7 +64,7 @@ def hub_of(name: str) -> str:
 
 def _render(place: Path, name: str) -> list[str]:
     # It takes as long to import as all the rest.
-    from cookiecutter.generate import generate_files  # type: ignore[import-untyped] # pyright: ignore[reportMissingTypeStubs] - it has no types
+    from cookiecutter.generate import generate_files  # pyright: ignore[reportMissingTypeStubs] - it has no types
 
     template = _INSTALLED if _INSTALLED.is_dir() else _CHECKED_OUT
     answers = {

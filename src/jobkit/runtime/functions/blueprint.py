@@ -36,7 +36,8 @@ class JobBlueprint(func.Blueprint):
 
     def __init__(self, app: App) -> None:
         """Serve one app."""
-        super().__init__()  # type: ignore[no-untyped-call] # pyright: ignore[reportUnknownMemberType] - the SDK is typed in part
+        base: Any = func.Blueprint  # typed in part
+        base.__init__(self)
         self._app = app
 
     def submit(
