@@ -17,7 +17,7 @@ from jobkit.runtime.errors import JobHasEnded, JobkitError, UnknownJob
 from jobkit.runtime.operator import Operator
 
 NAMES = ("three tasks in two stages", "a retried task", "two lanes with failures", "batches", "a stop")
-PLACES = [*(("memory", name) for name in NAMES), ("sqlite", NAMES[0]), ("sqlite", NAMES[2])]
+PLACES = [*(("memory", name) for name in NAMES), ("sqlite", NAMES[2])]
 
 
 def operator(driver: Driver) -> Operator:
