@@ -58,6 +58,7 @@ def test_its_controller_runs_and_its_own_tests_pass(jobkit: InProcess, folder: P
 
     job = json.loads(done.out)
     assert (done.code, job["status"], job["stages"][1]["completed"]) == (0, "completed", 5)
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)  # CI's own
     tests = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n0"],
         capture_output=True,

@@ -20,7 +20,7 @@ from jobkit.runtime.messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE
 from jobkit.runtime.storage.ports import Entity, Mode
 from samples import two_stages
 
-EXAMPLES = int(os.environ.get("JOBKIT_TEST_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("JOBKIT_TEST_EXAMPLES", "75"))
 QUICK = settings(
     max_examples=EXAMPLES,
     deadline=None,
