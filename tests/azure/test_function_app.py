@@ -440,3 +440,28 @@ def test_a_hub_that_can_not_be_listens_to_no_queue_and_says_so(made: MadeApp):
         assert [name for name, function in host.functions.items() if function.trigger["type"] == "queueTrigger"] == []
         assert (Client(host).get("livez").status, ready.status) == (200, 500)
         assert "JOBKIT_HUB=No!" in ready.document["detail"]
+
+
+def test_functions_of_the_users_own_submit_jobs_as_the_docs_say(tmp_path: Path, start: Callable[..., Client]):
+    docs = (Path(__file__).parents[2] / "docs" / "functions.md").read_text("utf-8")
+    own = docs.partition("app.register_functions(jobs)\n")[2].partition("```")[0]
+    app = MadeApp(tmp_path / "app")
+    with (app.folder / "function_app.py").open("a", encoding="utf-8") as file:
+        file.write(own.replace('"scenes"', f'"{app.hub}-scenes"'))
+    app.service.create_queue(f"{app.hub}-scenes")
+    client = start(app)
+    client.get("health")
+
+    client.host.fire("nightly")
+    client.host.fire("nightly")
+    app.send("scenes", '{"n": 3}')
+    app.send("scenes", '{"n": 3}')
+    wait_until(lambda: app.count("scenes") == 0, "both were taken", every_s=0.05)
+    by_name = [client.post("jobs/greetings", {"n": n}) for n in (5, 3)]
+    jobs = [client.ended(answer.document["job_id"]) for answer in by_name]
+
+    assert [answer.status for answer in by_name] == [200, 200]
+    assert [(job["status"], job["params"], job["run"]) for job in jobs] == [
+        ("completed", {"n": 5}, 2),
+        ("completed", {"n": 3}, 1),
+    ]
