@@ -28,7 +28,7 @@ _KINDS = (
 
 
 def calls_in(log: Path) -> Counter[str]:
-    """Count the requests by kind; those that found no table or queue yet, and those that made one, are `first use`."""
+    """Count the requests by kind; `create` are those that made a table or a queue."""
     found: Counter[str] = Counter()
     for line in _LINE.finditer(log.read_text(encoding="utf-8")):
         method, path = line["method"], line["path"]

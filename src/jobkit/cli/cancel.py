@@ -12,7 +12,7 @@ from jobkit.runtime.operator import Operator
 
 from .asking import confirm, who
 from .output import print_json, say, write_out
-from .session import open_without_code
+from .session import open_without_code, store_option
 
 
 def main(job_ids: list[str], *, reason: str, dry_run: bool, yes: bool, json: bool, store: str) -> None:
@@ -46,9 +46,8 @@ def main(job_ids: list[str], *, reason: str, dry_run: bool, yes: bool, json: boo
         for text in ended:
             say(f"error: {text}")
         if chains and not dry_run:
-            suffix = "" if store == "local" else f" --store {store}"
             say(
-                f"Whoever works on the queues ends them; what runs, runs to its end.\nIf nobody does: jobkit worker{suffix}"
+                f"Whoever works on the queues ends them; what runs, runs to its end.\nIf nobody does: jobkit worker{store_option(store)}"
             )
     if ended:
         raise typer.Exit(1)

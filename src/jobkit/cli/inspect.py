@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from jobkit.runtime.documents import job_document
-from jobkit.runtime.model import StageState
 from jobkit.runtime.repository import Repository
 
 from .output import is_piped, print_json, show
@@ -15,9 +14,7 @@ def show_job(job_id: str, *, json: bool, store: str) -> None:
     with open_without_code(store, job_id) as session:
         repository = Repository(session.store.store.tables)
         chain = repository.get_chain(repository.resolve_job_id(job_id))
-        progress = {
-            stage.number: repository.progress(stage) for stage in chain.stages if stage.state is StageState.SEALED
-        }
+        progress = repository.open_progress(chain)
         audits = repository.audits(chain.job.job_id)
         if json:
             print_json(job_document(chain, progress, audits=audits))

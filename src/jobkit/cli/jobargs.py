@@ -22,7 +22,7 @@ from jobkit.runtime.service import Service, Submitted
 
 from .options import command_for, example_of, param_options
 from .output import say, write_out
-from .session import here, load_controllers
+from .session import here, load_controllers, store_option
 
 _JSON_WORDS: Final = {list: "an array", str: "a text", bool: "a truth value", type(None): "null"}
 
@@ -111,7 +111,7 @@ class JobArguments:
     @property
     def store_option(self) -> str:
         """What another command needs to use the same store; nothing for the default one."""
-        return "" if self.store == "local" else f" --store {shlex.quote(self.store)}"
+        return store_option(self.store)
 
     def go_on_command(self) -> str:
         """Return the command line that goes on with this job."""

@@ -10,7 +10,7 @@ from jobkit.runtime.operator import Operator
 
 from .asking import who
 from .output import print_json, say, write_out
-from .session import open_without_code
+from .session import open_without_code, store_option
 
 
 def main(job_ids: list[str], *, reason: str, dry_run: bool, json: bool, store: str) -> None:
@@ -36,8 +36,7 @@ def main(job_ids: list[str], *, reason: str, dry_run: bool, json: bool, store: s
         for text in refused:
             say(f"error: {text}")
         if chains and not dry_run:
-            suffix = "" if store == "local" else f" --store {store}"
-            say(f"Whoever works on the queues runs it.\nIf nobody does: jobkit worker{suffix}")
+            say(f"Whoever works on the queues runs it.\nIf nobody does: jobkit worker{store_option(store)}")
     if refused:
         raise typer.Exit(1)
 

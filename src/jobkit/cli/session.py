@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shlex
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -152,6 +153,11 @@ def open_without_code(store: str, job_id: str) -> Generator[Session]:
             raise UnknownJob(job_id=job_id)
     with open_session(store, project=project, loaded=Loaded(registry=Registry(), problems=())) as session:
         yield session
+
+
+def store_option(store: str) -> str:
+    """Return what another command needs to use the same store; nothing for the default one."""
+    return "" if store == "local" else f" --store {shlex.quote(store)}"
 
 
 def store_path(store: str, project: Project | None) -> Path | None:

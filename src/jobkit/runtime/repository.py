@@ -452,7 +452,7 @@ class Repository:
 
     def all_tasks(self, stage: StageRecord) -> Iterator[TaskRecord]:
         """Yield all tasks of a stage whole, in index order."""
-        return self._tasks(stage, 0, stage.task_count or 0, where=(), select=None)
+        return self.listed_tasks(stage, 0)
 
     def listed_tasks(self, stage: StageRecord, first: int, *, status: Status | None = None) -> Iterator[TaskRecord]:
         """Yield the tasks of a stage whole, from an index on and, where told, of one status alone; in index order."""
@@ -492,6 +492,10 @@ class Repository:
     def tasks_of_shard(self, stage: StageRecord, shard: int) -> Iterator[TaskRecord]:
         """Yield what counting needs of one shard's tasks."""
         return self._tasks(stage, shard * SHARD, SHARD, where=(), select=(*_STATE, *_ERROR, "started_at", "ended_at"))
+
+    def open_progress(self, chain: Chain) -> dict[int, Summary]:
+        """Count the ended tasks of a job's sealed stages, by stage number."""
+        return {stage.number: self.progress(stage) for stage in chain.stages if stage.state is StageState.SEALED}
 
     def progress(self, stage: StageRecord) -> Summary:
         """Count a sealed stage's ended tasks: by the markers, and by the rows of up to 100 shards without one."""

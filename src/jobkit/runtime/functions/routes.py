@@ -16,7 +16,7 @@ from jobkit import __version__
 from jobkit.runtime.documents import SCHEMA, job_document, task_document
 from jobkit.runtime.errors import JobkitError
 from jobkit.runtime.messages import JOBS_QUEUE
-from jobkit.runtime.model import Chain, StageRecord, StageState, Status
+from jobkit.runtime.model import Chain, StageRecord, Status
 from jobkit.runtime.operator import Operator
 from jobkit.runtime.processing import QUEUES
 
@@ -58,9 +58,7 @@ def show_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
     repository = app.service.repository
     chain = _chain(app, request)
     audits = repository.audits(chain.job.job_id)
-    sealed = [stage for stage in chain.stages if stage.state is StageState.SEALED]
-    progress = {stage.number: repository.progress(stage) for stage in sealed}
-    return answer_json(job_document(chain, progress, audits=audits))
+    return answer_json(job_document(chain, repository.open_progress(chain), audits=audits))
 
 
 def cancel_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
