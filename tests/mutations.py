@@ -214,11 +214,11 @@ MUTATIONS = {
         (
             "        try:\n            loaded = self.jobs.load(job)\n        except StoreUnavailable:\n            raise\n"
             "        except BaseException as exc:  # noqa: BLE001 - a controller that can't",
-            "        self.repository.drop_from_index(job)\n        try:\n            loaded = self.jobs.load(job)\n"
+            "        self.repository.index.drop(job)\n        try:\n            loaded = self.jobs.load(job)\n"
             "        except StoreUnavailable:\n            raise\n"
             "        except BaseException as exc:  # noqa: BLE001 - a controller that can't",
         ),
-        ("status=job.status.value)\n        self.repository.drop_from_index(job)\n", "status=job.status.value)\n"),
+        ("status=job.status.value)\n        self.repository.index.drop(job)\n", "status=job.status.value)\n"),
     ),
     "poison fails only what is claimed": Mutation(
         module="settling",

@@ -242,10 +242,10 @@ def broken_first(task: Task) -> int:
 def test_a_job_that_is_not_listed_among_the_active_ones(drive: Drive) -> None:
     driver = drive(one_stage(index))
     job_id = driver.submit("one_stage", {"n": 2})
-    driver.repository.drop_from_index(driver.repository.get_chain(job_id).job)
+    driver.repository.index.drop(driver.repository.get_chain(job_id).job)
 
     assert mend(driver, job_id) == [("not listed", "the job is queued and not among the active jobs")]
-    assert driver.repository.is_active(driver.repository.get_chain(job_id).job)
+    assert driver.repository.index.is_active(driver.repository.get_chain(job_id).job)
     assert_ends(driver, job_id)
 
 

@@ -50,7 +50,7 @@ def test_a_lane_keeps_its_order_and_never_overlaps_over_instances_that_are_kille
         instances = Instances(project.folder)
         deadline = time.monotonic() + 200
         try:
-            while service.repository.is_active(service.repository.get_chain(job_id).job):
+            while service.repository.index.is_active(service.repository.get_chain(job_id).job):
                 assert time.monotonic() < deadline, f"the job has not ended after {kills} kills"
                 time.sleep(rng.uniform(0.05, 0.5))
                 if kills < KILLS:

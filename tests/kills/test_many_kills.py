@@ -67,7 +67,7 @@ def test_four_instances_that_are_killed_all_the_time_finish_the_job(project: Pro
                 if kills < KILLS:
                     instances.kill_one(rng)
                     kills += 1
-            while service.repository.is_active(service.repository.get_chain(job_id).job):
+            while service.repository.index.is_active(service.repository.get_chain(job_id).job):
                 assert time.monotonic() < deadline, "the completion has not been tidied up"
                 time.sleep(0.02)
         finally:

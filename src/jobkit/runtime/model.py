@@ -250,6 +250,17 @@ class TaskRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A job as the index lists it; `looked_at` is when a repair last looked at an active one."""
+
+    job_id: str
+    epoch: str
+    job_type: str
+    created_at: datetime
+    looked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
     """What an operator did to a job: who, when, why."""
 

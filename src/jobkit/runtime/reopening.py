@@ -28,7 +28,7 @@ class Reopening:
 
     def begin(self, chain: Chain) -> None:
         """Begin the next round of a failed job. Raises EntityChanged when somebody else has."""
-        self._repository.add_to_index(self._repository.next_round(chain.job), recent=False)
+        self._repository.index.add(self._repository.next_round(chain.job), recent=False)
         self.ask(self._repository.begin_round(chain, self._service.clock.now()))
 
     def ask(self, job: JobRecord) -> None:

@@ -79,7 +79,7 @@ class Repair:
         findings: list[Finding] = []
         settled = force
         try:
-            settled = self._repository.note_look(job, census.seen, self._service.clock.now(), write=note) or force
+            settled = self._repository.index.note_look(job, census.seen, self._service.clock.now(), write=note) or force
         except EntityNotFound:
             findings.append(
                 Finding(
@@ -87,7 +87,7 @@ class Repair:
                     stage=None,
                     evidence=f"the job is {job.status} and not among the active jobs",
                     mend="list it there",
-                    do=lambda: self._repository.add_to_index(job, recent=False),
+                    do=lambda: self._repository.index.add(job, recent=False),
                 )
             )
         except EntityChanged:
@@ -105,7 +105,7 @@ class Repair:
     # what is broken
 
     def _of_ended(self, chain: Chain) -> Iterator[Finding]:
-        if self._repository.is_active(chain.job):
+        if self._repository.index.is_active(chain.job):
             yield Finding(
                 name="not tidied up",
                 stage=None,

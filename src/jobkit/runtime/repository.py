@@ -14,6 +14,7 @@ from typing import Final
 
 from . import rows
 from .errors import AmbiguousId, EntityExists, EntityNotFound, UnknownJob
+from .job_index import JobIndex
 from .model import (
     Audit,
     Chain,
@@ -62,6 +63,7 @@ class Repository:
     def __init__(self, tables: Tables) -> None:
         """Keep the port."""
         self._tables = tables
+        self.index = JobIndex(tables)
 
     # Jobs and stages
 
@@ -110,54 +112,6 @@ class Repository:
     def count_run(self, first: JobRecord, runs: int) -> None:
         """Note in the first run's row that there are `runs` of it; the run itself has not gone on by that."""
         self._merge_job(first, {"runs": runs})
-
-    def add_to_index(self, job: JobRecord, *, recent: bool = True) -> None:
-        """Write the rows that list a job: among those still active and, unless told, the recent ones (idempotent)."""
-        listed = self._index_rows(job)[: 2 if recent else 1]
-        properties: Properties = {
-            "row_version": rows.ROW_VERSION,
-            "job_id": job.job_id,
-            "epoch": job.epoch,
-            "job_type": job.job_type,
-            "created_at": rows.write_time(job.created_at),
-        }
-        with contextlib.suppress(EntityExists):  # a doubtful write of ours: both keys have our epoch
-            self._tables.transact(
-                rows.INDEX,
-                [Insert(Entity(partition=rows.INDEX_JOBS, row=row, properties=properties)) for row in listed],
-            )
-
-    def drop_from_index(self, job: JobRecord, *, recent: bool = False) -> None:
-        """Delete a job's row among the active ones (idempotent); with `recent` the other one too."""
-        for row in self._index_rows(job)[: 2 if recent else 1]:
-            try:
-                found = self._tables.get(rows.INDEX, rows.INDEX_JOBS, row, select=())
-                self._tables.delete(rows.INDEX, rows.INDEX_JOBS, row, etag=found.etag)
-            except EntityNotFound:
-                continue
-
-    def note_look(self, job: JobRecord, seen: str, now: datetime, *, write: bool) -> bool:
-        """Tell whether the last look at an active job saw the same; note what this one has seen, if it is to `write`.
-
-        Raises EntityNotFound when the job is not listed there.
-        """
-        row = self._index_rows(job)[0]
-        found = self._tables.get(rows.INDEX, rows.INDEX_JOBS, row)
-        if found.properties.get("seen") == seen:
-            return True
-        if not write:
-            return False
-        changes: Properties = {"seen": seen, "looked_at": rows.write_time(now)}
-        self._tables.update(rows.INDEX, Entity(partition=rows.INDEX_JOBS, row=row, properties=changes), etag=found.etag)
-        return False
-
-    def is_active(self, job: JobRecord) -> bool:
-        """Whether the job is listed among the active ones."""
-        try:
-            self._tables.get(rows.INDEX, rows.INDEX_JOBS, self._index_rows(job)[0], select=())
-        except EntityNotFound:
-            return False
-        return True
 
     def keep_source(self, job_id: str, text: str) -> None:
         """Store an explicit list of earlier results (idempotent: a job id has one content)."""
@@ -573,13 +527,6 @@ class Repository:
         stage_entity = Entity(partition=stage.job_id, row=rows.stage_row(stage.number), properties=stage_changes)
         job_entity = Entity(partition=job.job_id, row=rows.JOB_ROW, properties=job_changes)
         return self._tables.transact(rows.JOBS, [Update(stage_entity, stage.etag), Update(job_entity, job.etag)])
-
-    def _index_rows(self, job: JobRecord) -> tuple[str, str]:
-        newest_first = 10**16 - int(job.created_at.timestamp() * 1_000_000)
-        return (
-            f"active-{job.job_id}-{job.epoch}-{job.round:04}",
-            f"recent-{newest_first:016}-{job.job_id}-{job.epoch}",
-        )
 
     def _write_chunks(self, job_id: str, prefix: str, text: str) -> int:
         data = text.encode()

@@ -24,6 +24,7 @@ from .model import (
     ErrorGroup,
     Failure,
     JobRecord,
+    Listed,
     OnFailure,
     Owner,
     Policy,
@@ -49,6 +50,8 @@ TASKS: Final = "tasks"
 INDEX: Final = "index"
 INDEX_JOBS: Final = "jobs"
 INDEX_POISON: Final = "poison"
+ACTIVE: Final = "active-"
+RECENT: Final = "recent-"
 JOB_ROW: Final = "job"
 AUDIT_ROWS: Final = Span("audit-", "audit.")  # before the job row, in the order of their times
 CHAIN_ROWS: Final = Span("job", "stage.")  # the job row and its stage rows, and no other: '.' follows '-'
@@ -92,6 +95,26 @@ def task_row(index: int) -> str:
 def ref_partition(ref: TaskRef) -> str:
     """Return the partition of a task's row."""
     return shard_partition(ref.job_id, ref.stage, ref.plan, ref.index // SHARD)
+
+
+def active_row(job: JobRecord) -> str:
+    """Return the key of a job's row among the active ones, of this round."""
+    return f"{ACTIVE}{job.job_id}-{job.epoch}-{job.round:04}"
+
+
+def recent_row(job: JobRecord) -> str:
+    """Return the key of a job's row among the recent ones."""
+    return f"{RECENT}{newest_first(job.created_at)}-{job.job_id}-{job.epoch}"
+
+
+def newest_first(time: datetime) -> str:
+    """Write a time so that text order is from the newest to the oldest."""
+    return f"{10**16 - int(time.timestamp() * 1_000_000):016}"
+
+
+def after(prefix: str) -> str:
+    """Return the end of the range of keys that begin with `prefix`."""
+    return prefix + "~"
 
 
 def write_time(time: datetime) -> str:
@@ -388,6 +411,22 @@ def read_audit(entity: Entity) -> Audit:
     if at is None:
         raise ValueError("it has no time")
     return Audit(action=str(p["action"]), by=str(p["by"]), reason=str(p["reason"]), at=at)
+
+
+@_named
+def read_listed(entity: Entity) -> Listed:
+    """Read a row that lists a job."""
+    p = entity.properties
+    created = _time(p["created_at"])
+    if created is None:
+        raise ValueError("it has no time")
+    return Listed(
+        job_id=str(p["job_id"]),
+        epoch=str(p["epoch"]),
+        job_type=str(p["job_type"]),
+        created_at=created,
+        looked_at=_time(p.get("looked_at")),
+    )
 
 
 @_named

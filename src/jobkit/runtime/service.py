@@ -152,14 +152,14 @@ class Service:
                 StageRecord(job_id=job.job_id, number=number, name=name, state=StageState.UNPLANNED, round=1)
                 for number, name in zip(job.stage_numbers, names, strict=True)
             ]
-            self.repository.add_to_index(job)
+            self.repository.index.add(job)
             with contextlib.suppress(EntityExists):  # another submit was first, or this was a doubtful write of ours
                 self.repository.create_job(job, stages)
             chain = self.repository.find_chain(job.job_id)
             if chain is None:
                 raise StoreUnavailable(store="jobs", reason=f"job {job.job_id} was deleted while it was submitted")
             if chain.job.epoch != job.epoch:
-                self.repository.drop_from_index(job, recent=True)
+                self.repository.index.drop(job, recent=True)
         self.wake(chain)
         created = chain.job.epoch == job.epoch
         if created:
@@ -607,7 +607,7 @@ class Service:
 
     def wind_up(self, job: JobRecord) -> None:
         """Send the message that tidies up after a job that has ended, unless that has been done."""
-        if self.repository.is_active(job):
+        if self.repository.index.is_active(job):
             self.outbox.send(JOBS_QUEUE, job_message(Kind.COMPLETE, job))
 
     # complete
@@ -619,7 +619,7 @@ class Service:
             job = self.repository.find_job(message.job_id)
             if job is not None and job.epoch == message.epoch and job.round > message.round:
                 # It was retried before its end was tidied up after; that of the new round calls the hook.
-                self.repository.drop_from_index(replace(job, round=message.round))
+                self.repository.index.drop(replace(job, round=message.round))
             if job is None or not _is_of(job, message):
                 return self.drop(message, "the job is gone or in another round")
             if job.status.ended:
@@ -651,7 +651,7 @@ class Service:
 
     def _tidy_up(self, job: JobRecord) -> None:
         """Run the hook of a job that has ended, then take it from the active ones: its row there says what is left."""
-        if not self.repository.is_active(job):
+        if not self.repository.index.is_active(job):
             return
         try:
             loaded = self.jobs.load(job)
@@ -662,7 +662,7 @@ class Service:
             self.observe(Event(action=Action.HOOK_FAILED, job_id=job.job_id, text=text))
         else:
             run_hook(loaded, status=job.status.value)
-        self.repository.drop_from_index(job)
+        self.repository.index.drop(job)
 
     # what all of them use
 

@@ -189,7 +189,7 @@ class Settling:
             return service.drop(message, "the job is gone or in another round")
         if chain.job.status.ended:
             if message.kind is Kind.COMPLETE:  # its hook failed each time
-                return self._repository.drop_from_index(chain.job)
+                return self._repository.index.drop(chain.job)
             return service.wind_up(chain.job)
         if message.kind is Kind.REOPEN:
             error = self._why(message, "opening the stage again failed each time")

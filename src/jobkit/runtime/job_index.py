@@ -1,0 +1,89 @@
+"""The index rows that list jobs: those still active, and all of them, newest first. No whole table is ever read for that."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import datetime
+
+from . import rows
+from .errors import EntityExists, EntityNotFound
+from .model import JobRecord, Listed
+from .rows import Properties
+from .storage.ports import Entity, Insert, Span, Tables
+
+
+class JobIndex:
+    """The part of the repository that lists jobs. A row may outlive its job, or be there before it: look for the job."""
+
+    def __init__(self, tables: Tables) -> None:
+        """Keep the port."""
+        self._tables = tables
+
+    def active(self) -> Iterator[Listed]:
+        """Yield the jobs that may not have ended, in the order of their ids."""
+        return self._listed(Span(rows.ACTIVE, rows.after(rows.ACTIVE)))
+
+    def recent(self, *, since: datetime | None = None, before: datetime | None = None) -> Iterator[Listed]:
+        """Yield the jobs created from `since` on and up to `before`, newest first."""
+        low = rows.RECENT if before is None else rows.RECENT + rows.newest_first(before)
+        high = rows.RECENT if since is None else rows.RECENT + rows.newest_first(since)
+        return self._listed(Span(low, rows.after(high)))
+
+    def add(self, job: JobRecord, *, recent: bool = True) -> None:
+        """Write the rows that list a job: among those still active and, unless told, the recent ones (idempotent)."""
+        properties: Properties = {
+            "row_version": rows.ROW_VERSION,
+            "job_id": job.job_id,
+            "epoch": job.epoch,
+            "job_type": job.job_type,
+            "created_at": rows.write_time(job.created_at),
+        }
+        with contextlib.suppress(EntityExists):  # a doubtful write of ours: both keys have our epoch
+            self._tables.transact(
+                rows.INDEX,
+                [
+                    Insert(Entity(partition=rows.INDEX_JOBS, row=row, properties=properties))
+                    for row in _keys(job, recent=recent)
+                ],
+            )
+
+    def drop(self, job: JobRecord, *, recent: bool = False) -> None:
+        """Delete a job's row among the active ones (idempotent); with `recent` the other one too."""
+        for row in _keys(job, recent=recent):
+            try:
+                found = self._tables.get(rows.INDEX, rows.INDEX_JOBS, row, select=())
+                self._tables.delete(rows.INDEX, rows.INDEX_JOBS, row, etag=found.etag)
+            except EntityNotFound:
+                continue
+
+    def is_active(self, job: JobRecord) -> bool:
+        """Whether the job is listed among the active ones."""
+        try:
+            self._tables.get(rows.INDEX, rows.INDEX_JOBS, rows.active_row(job), select=())
+        except EntityNotFound:
+            return False
+        return True
+
+    def note_look(self, job: JobRecord, seen: str, now: datetime, *, write: bool) -> bool:
+        """Tell whether the last look at an active job saw the same; note what this one has seen, if it is to `write`.
+
+        Raises EntityNotFound when the job is not listed there.
+        """
+        row = rows.active_row(job)
+        found = self._tables.get(rows.INDEX, rows.INDEX_JOBS, row)
+        if found.properties.get("seen") == seen:
+            return True
+        if not write:
+            return False
+        changes: Properties = {"seen": seen, "looked_at": rows.write_time(now)}
+        self._tables.update(rows.INDEX, Entity(partition=rows.INDEX_JOBS, row=row, properties=changes), etag=found.etag)
+        return False
+
+    def _listed(self, span: Span) -> Iterator[Listed]:
+        for entity in self._tables.query(rows.INDEX, rows.INDEX_JOBS, rows=span):
+            yield rows.read_listed(entity)
+
+
+def _keys(job: JobRecord, *, recent: bool) -> list[str]:
+    return [rows.active_row(job), rows.recent_row(job)][: 2 if recent else 1]
