@@ -7,6 +7,7 @@
     │   ├── InvalidParams
     │   ├── InvalidSelection
     │   ├── InvalidSource
+    │   ├── InvalidFilter
     │   ├── InvalidSetting
     │   ├── OptionsContradict
     │   └── NotHashable
@@ -106,6 +107,15 @@ class InvalidSource(WrongUsage):
         """Name the source and what is wrong with it."""
         self.source, self.reason = source, reason
         super().__init__(f"earlier results from {source}: {reason}")
+
+
+class InvalidFilter(WrongUsage):
+    """Raised when a filter over jobs can't be meant."""
+
+    def __init__(self, *, name: str, value: str, reason: str) -> None:
+        """Name the field of the filter, its value and what it must be."""
+        self.name, self.value, self.reason = name, value, reason
+        super().__init__(f"{name} {value!r}: {reason}")
 
 
 class InvalidSetting(WrongUsage):

@@ -1,0 +1,127 @@
+"""Which jobs are meant: a filter over the rows that list jobs, newest first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any, Final
+
+from .errors import InvalidFilter, did_you_mean
+from .model import JobRecord, Listed, Status
+from .outbox import Each
+from .payload import stored_json, to_json
+from .repository import Repository
+
+_READ_AT_ONCE: Final = 100
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION: Final = re.compile(r"(\d{1,6})([smhdw])")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """A filter over jobs; what is empty or None allows all.
+
+    `since` and `before` bound the time of creation. `params` are names of parameters with their values as text or JSON.
+    """
+
+    statuses: frozenset[Status] = frozenset()
+    job_types: frozenset[str] = frozenset()
+    since: datetime | None = None
+    before: datetime | None = None
+    params: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def find(self, repository: Repository, each: Each[Any]) -> Iterator[JobRecord]:
+        """Yield the jobs that are meant, newest first, read lazily and a hundred at a time (by `each`).
+
+        When only jobs that have not ended are meant, the short list of active ones is read instead of all.
+        """
+        listed = iter(self._listed(repository))
+        while page := list(islice(listed, _READ_AT_ONCE)):
+            found: dict[tuple[str, str], JobRecord] = {}
+
+            def read(entry: Listed, found: dict[tuple[str, str], JobRecord] = found) -> None:
+                job = repository.find_job(entry.job_id)
+                if job is not None and job.epoch == entry.epoch:  # else the row has outlived its job
+                    found[entry.job_id, entry.epoch] = job
+
+            each(page, read)
+            for entry in page:
+                job = found.pop((entry.job_id, entry.epoch), None)
+                if job is not None and self._means(job):
+                    yield job
+
+    def _listed(self, repository: Repository) -> Iterator[Listed]:
+        if self.statuses and not any(status.ended for status in self.statuses):
+            newest_first = sorted(repository.index.active(), key=lambda entry: entry.created_at, reverse=True)
+            listed = iter({(entry.job_id, entry.epoch): entry for entry in newest_first}.values())  # a row a round
+        else:
+            listed = repository.index.recent(since=self.since, before=self.before)
+        return (entry for entry in listed if self._may_mean(entry))
+
+    def _may_mean(self, entry: Listed) -> bool:
+        return (
+            (not self.job_types or entry.job_type in self.job_types)
+            and (self.since is None or entry.created_at >= self.since)
+            and (self.before is None or entry.created_at <= self.before)
+        )
+
+    def _means(self, job: JobRecord) -> bool:
+        if self.statuses and job.status not in self.statuses:
+            return False
+        if not self.params:
+            return True
+        params: Any = stored_json(job.params_json, job_id=job.job_id, name="params")
+        return isinstance(params, dict) and all(
+            name in params and text in (params[name], to_json(params[name])) for name, text in self.params.items()
+        )
+
+
+def read_selection(
+    *,
+    statuses: list[str],
+    job_types: list[str],
+    since: str | None,
+    params: list[str],
+    now: datetime,
+) -> Selection:
+    """Read a filter as users write it: `since` as `read_time` does, a parameter as NAME=VALUE. Raises InvalidFilter."""
+    return Selection(
+        statuses=frozenset(map(_status, statuses)),
+        job_types=frozenset(job_types),
+        since=None if since is None else read_time(since, "since", now=now),
+        params=dict(_param(text) for text in params),
+    )
+
+
+def read_time(text: str, name: str, *, now: datetime) -> datetime:
+    """Read a moment: how long ago (`30m`, `12h`, `2d`, `1w`), a date, or a time in RFC 3339; without an offset it is UTC.
+
+    Raises InvalidFilter, which calls it `name`.
+    """
+    try:
+        found = _DURATION.fullmatch(text)
+        if found:
+            return now - timedelta(**{_UNITS[found[2]]: int(found[1])})
+        at = datetime.fromisoformat(text)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        reason = "give how long ago (30m, 12h, 2d, 1w), a date (2026-11-26) or a time (2026-11-26T03:00Z)"
+        raise InvalidFilter(name=name, value=text, reason=reason) from None
+
+
+def _status(text: str) -> Status:
+    try:
+        return Status(text)
+    except ValueError:
+        reason = f"must be one of {', '.join(Status)}.{did_you_mean(text, map(str, Status))}"
+        raise InvalidFilter(name="status", value=text, reason=reason) from None
+
+
+def _param(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise InvalidFilter(name="param", value=text, reason="give NAME=VALUE")
+    return name.replace("-", "_"), value
