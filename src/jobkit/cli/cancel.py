@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import typer
-
+from jobkit.runtime.documents import cancel_document
 from jobkit.runtime.errors import JobHasEnded
-from jobkit.runtime.model import Chain
+from jobkit.runtime.model import Chain, Status
 from jobkit.runtime.operator import Operator
 
 from .asking import confirm, who
+from .choosing import Wanted, conclude, open_chosen
 from .output import print_json, say, write_out
-from .session import open_without_code, store_option
+from .session import store_option
 
 
-def main(job_ids: list[str], *, reason: str, dry_run: bool, yes: bool, json: bool, store: str) -> None:
+def main(wanted: Wanted, *, reason: str, dry_run: bool, yes: bool, json: bool, store: str) -> None:
     """Run `jobkit cancel`; exit code 1 when one of the jobs had ended."""
-    with open_without_code(store, job_ids[0]) as session:
-        service = session.service(lambda _: None)
-        whole = dict.fromkeys(service.repository.resolve_job_id(job_id) for job_id in job_ids)
+    chains: list[Chain] = []
+    ended: list[str] = []
+    with open_chosen(wanted, store=store, among=(Status.QUEUED, Status.PROCESSING)) as (service, job_ids):
         operator = Operator(service, by=who())
-        chains: list[Chain] = []
-        ended: list[str] = []
-        for job_id in whole:
+        for job_id in job_ids:
             try:
                 chains.append(operator.check_can_cancel(job_id))
             except JobHasEnded as exc:
@@ -38,19 +34,14 @@ def main(job_ids: list[str], *, reason: str, dry_run: bool, yes: bool, json: boo
                 except JobHasEnded as exc:  # while the question stood there
                     chains.remove(chain)
                     ended.append(str(exc))
-        if json:
-            print_json({"schema": 1, "jobs": [_document(chain, cancelled=not dry_run) for chain in chains]})
-        else:
-            for chain in chains:
-                write_out(f"{_line(chain)}: {'would be' if dry_run else 'to be'} cancelled\n")
-        for text in ended:
-            say(f"error: {text}")
-        if chains and not dry_run:
-            say(
-                f"Whoever works on the queues ends them; what runs, runs to its end.\nIf nobody does: jobkit worker{store_option(store)}"
-            )
-    if ended:
-        raise typer.Exit(1)
+    if json:
+        print_json({"schema": 1, "jobs": [cancel_document(chain, cancelled=not dry_run) for chain in chains]})
+    else:
+        for chain in chains:
+            write_out(f"{_line(chain)}: {'would be' if dry_run else 'to be'} cancelled\n")
+    how = "Whoever works on the queues ends them; what runs, runs to its end."
+    hint = "" if dry_run else f"{how}\nIf nobody does: jobkit worker{store_option(store)}"
+    conclude(done=len(chains), refused=ended, json=json, hint=hint)
 
 
 def _line(chain: Chain) -> str:
@@ -58,7 +49,3 @@ def _line(chain: Chain) -> str:
     stage = chain.find_stage(job.stage) if job.stage is not None else None
     where = "" if stage is None else f", at stage {stage.number} {stage.name}"
     return f"job {job.job_id[:12]} {job.job_type}, {job.status.value}{where}"
-
-
-def _document(chain: Chain, *, cancelled: bool) -> dict[str, Any]:
-    return {"job_id": chain.job.job_id, "status": chain.job.status.value, "cancelled": cancelled}

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from jobkit import __version__
+
+if TYPE_CHECKING:
+    from .choosing import Wanted
 
 _FORWARD: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -31,6 +34,29 @@ Json = Annotated[
 StoreOption = Annotated[
     str, typer.Option("--store", metavar="local[:PATH]|azure", help="Where jobs are kept.", show_default=True)
 ]
+
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help="Jobs, by their ids or how these begin.")]
+Statuses = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--status", metavar="STATUS", help="Instead of ids: jobs that are queued, processing, completed, failed."
+    ),
+]
+Types = Annotated[
+    list[str] | None, typer.Option("--type", metavar="JOB_TYPE", help="Instead of ids: jobs of this type.")
+]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since", metavar="TIME", help="Instead of ids: jobs created since then: 30m, 12h, 2d, a date, a time."
+    ),
+]
+ParamValues = Annotated[
+    list[str] | None,
+    typer.Option("--param", metavar="NAME=VALUE", help="Instead of ids: jobs with this value of a parameter."),
+]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the job.")]
+Yes = Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask.")]
 
 
 def _version(wanted: bool) -> None:
@@ -92,8 +118,15 @@ def controllers(*, json: Json = False) -> None:
 
 @app.command()
 def repair(
-    job_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs, by their ids or how these begin.")],
+    job_ids: Ids = None,
     *,
+    status: Statuses = None,
+    job_type: Types = None,
+    since: Since = None,
+    param: ParamValues = None,
+    all_: Annotated[
+        bool, typer.Option("--all", metavar="", help="Instead of ids: all jobs that have not been wound up.")
+    ] = False,
     force: Annotated[
         bool,
         typer.Option("--force", metavar="", help="Take what waits for lost, and what runs without a timeout for dead."),
@@ -101,21 +134,27 @@ def repair(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", metavar="", help="Only say what is broken; write nothing.")
     ] = False,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the job.")] = "",
+    yes: Yes = False,
+    reason: Reason = "",
     json: Json = False,
     store: StoreOption = "local",
 ) -> None:
     """Set a job that does not move going again. For example: jobkit repair 3f9c."""
     from .repair import main as repair_main
 
-    repair_main(job_ids, force=force, dry_run=dry_run, reason=reason, json=json, store=store)
+    wanted = _wanted(job_ids, status, job_type, since, param, is_all=all_)
+    repair_main(wanted, force=force, dry_run=dry_run, yes=yes, reason=reason, json=json, store=store)
 
 
 @app.command()
 def retry(
-    job_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs, by their ids or how these begin.")],
+    job_ids: Ids = None,
     *,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the job.")] = "",
+    status: Statuses = None,
+    job_type: Types = None,
+    since: Since = None,
+    param: ParamValues = None,
+    reason: Reason = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Only say what would run again.")] = False,
     json: Json = False,
     store: StoreOption = "local",
@@ -123,23 +162,29 @@ def retry(
     """Run again what failed of failed jobs; what completed is kept. For example: jobkit retry 3f9c."""
     from .retry import main as retry_main
 
-    retry_main(job_ids, reason=reason, dry_run=dry_run, json=json, store=store)
+    wanted = _wanted(job_ids, status, job_type, since, param)
+    retry_main(wanted, reason=reason, dry_run=dry_run, json=json, store=store)
 
 
 @app.command()
 def cancel(
-    job_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs, by their ids or how these begin.")],
+    job_ids: Ids = None,
     *,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the job.")] = "",
+    status: Statuses = None,
+    job_type: Types = None,
+    since: Since = None,
+    param: ParamValues = None,
+    reason: Reason = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Only say what would be cancelled.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask.")] = False,
+    yes: Yes = False,
     json: Json = False,
     store: StoreOption = "local",
 ) -> None:
     """End a job that has not ended: no further task starts. For example: jobkit cancel 3f9c --reason "wrong input"."""
     from .cancel import main as cancel_main
 
-    cancel_main(job_ids, reason=reason, dry_run=dry_run, yes=yes, json=json, store=store)
+    wanted = _wanted(job_ids, status, job_type, since, param)
+    cancel_main(wanted, reason=reason, dry_run=dry_run, yes=yes, json=json, store=store)
 
 
 @app.command("new-app")
@@ -264,6 +309,27 @@ def inspect_job(
     from .inspect import show_job
 
     show_job(job_id, json=json, store=store)
+
+
+def _wanted(
+    job_ids: list[str] | None,
+    statuses: list[str] | None,
+    job_types: list[str] | None,
+    since: str | None,
+    params: list[str] | None,
+    *,
+    is_all: bool = False,
+) -> Wanted:
+    from .choosing import Wanted
+
+    return Wanted(
+        job_ids=job_ids or [],
+        statuses=statuses or [],
+        job_types=job_types or [],
+        since=since,
+        params=params or [],
+        is_all=is_all,
+    )
 
 
 def main() -> NoReturn:

@@ -4,32 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
+from jobkit.runtime.documents import look_document
+from jobkit.runtime.errors import RowDamaged
+from jobkit.runtime.model import Status
 from jobkit.runtime.operator import Operator
-from jobkit.runtime.repair import Look, Repair
+from jobkit.runtime.repair import Look
 
-from .asking import who
+from .asking import confirm, who
+from .choosing import Wanted, conclude, open_chosen
 from .output import print_json, write_out
-from .session import open_without_code
+
+_NOT_ENDED = (Status.QUEUED, Status.PROCESSING)
 
 
-def main(job_ids: list[str], *, force: bool, dry_run: bool, reason: str, json: bool, store: str) -> None:
-    """Run `jobkit repair`."""
-    with open_without_code(store, job_ids[0]) as session:
-        service = session.service(lambda _: None)
-        whole = [service.repository.resolve_job_id(job_id) for job_id in job_ids]  # before anything is changed
-        repair, operator = Repair(service), Operator(service, by=who())
-        documents: list[dict[str, Any]] = []
-        for job_id in dict.fromkeys(whole):
-            look = repair.look(job_id, force=force, note=not dry_run)
-            if look.findings and not dry_run:
-                operator.note(job_id, "repair: " + ", ".join(finding.name for finding in look.findings), reason)
-                for finding in look.findings:
-                    finding.do()
-            documents.append(_document(look, mended=not dry_run))
+def main(wanted: Wanted, *, force: bool, dry_run: bool, yes: bool, reason: str, json: bool, store: str) -> None:
+    """Run `jobkit repair`; exit code 1 when a job could not be looked at."""
+    damaged: list[str] = []
+    documents: list[dict[str, Any]] = []
+    with open_chosen(wanted, store=store, among=_NOT_ENDED) as (service, job_ids):
+        if wanted.is_filter and not dry_run:
+            confirm("Repair all jobs that are found?", yes=yes)
+        operator = Operator(service, by=who())
+        for job_id in job_ids:
+            try:
+                look = operator.repair(job_id, force=force, reason=reason, dry_run=dry_run)
+            except RowDamaged as exc:  # no reason to leave the others
+                damaged.append(str(exc))
+                continue
+            documents.append(look_document(look, mended=not dry_run))
             if not json:
                 write_out(_text(look, mended=not dry_run))
-        if json:
-            print_json({"schema": 1, "jobs": documents})
+    if json:
+        print_json({"schema": 1, "jobs": documents})
+    conclude(done=len(documents), refused=damaged, json=json)
 
 
 def _text(look: Look, *, mended: bool) -> str:
@@ -46,21 +53,3 @@ def _text(look: Look, *, mended: bool) -> str:
         f"{head}: nothing is broken that can be told yet\n"
         f"  {noted} when it has not moved for a while; what has not moved by then is taken for lost (--force: now).\n"
     )
-
-
-def _document(look: Look, *, mended: bool) -> dict[str, Any]:
-    return {
-        "job_id": look.chain.job.job_id,
-        "status": look.chain.job.status.value,
-        "settled": look.is_settled,
-        "findings": [
-            {
-                "name": finding.name,
-                "stage": finding.stage,
-                "evidence": finding.evidence,
-                "mend": finding.mend,
-                "done": mended,
-            }
-            for finding in look.findings
-        ],
-    }

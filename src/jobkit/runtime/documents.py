@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from .model import Audit, Chain, Failure, JobRecord, StageRecord, Summary, TaskRecord
+from .model import Audit, Chain, Failure, JobRecord, StageRecord, Status, Summary, TaskRecord
 from .payload import stored_json
+from .repair import Look
 from .rows import write_time
 
 SCHEMA: Final = 1
@@ -87,6 +88,40 @@ def _stage_document(stage: StageRecord, summary: Summary) -> dict[str, Any]:
         "started_at": _time(stage.started_at),
         "ended_at": _time(stage.ended_at),
     }
+
+
+def look_document(look: Look, *, mended: bool) -> dict[str, Any]:
+    """Write what a look at a job has found as JSON data; `mended` says whether it has been mended too."""
+    return {
+        "job_id": look.chain.job.job_id,
+        "status": look.chain.job.status.value,
+        "settled": look.is_settled,
+        "findings": [
+            {
+                "name": finding.name,
+                "stage": finding.stage,
+                "evidence": finding.evidence,
+                "mend": finding.mend,
+                "done": mended,
+            }
+            for finding in look.findings
+        ],
+    }
+
+
+def cancel_document(chain: Chain, *, cancelled: bool) -> dict[str, Any]:
+    """Write as JSON data that a job is, or would be, cancelled."""
+    return {"job_id": chain.job.job_id, "status": chain.job.status.value, "cancelled": cancelled}
+
+
+def retry_document(chain: Chain, *, retried: bool) -> dict[str, Any]:
+    """Write as JSON data that another round of a job begins, or goes on, or would; `chain` is the job as it was."""
+    return {"job_id": chain.job.job_id, "round": coming_round(chain), "retried": retried}
+
+
+def coming_round(chain: Chain) -> int:
+    """Return which round a retry of a job begins, or goes on with."""
+    return chain.job.round + (chain.job.status is Status.FAILED)
 
 
 def _time(time: datetime | None) -> str | None:

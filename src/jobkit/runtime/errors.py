@@ -14,6 +14,7 @@
     ├── NotFound                      exit code 3
     │   ├── UnknownJobType
     │   ├── UnknownJob
+    │   ├── NoStore
     │   └── AmbiguousId
     ├── StoreUnavailable              exit code 5
     │   ├── StoreDamaged
@@ -169,6 +170,15 @@ class UnknownJob(NotFound):
         """Name the id."""
         self.job_id = job_id
         super().__init__(f"no job {job_id!r} in this store")
+
+
+class NoStore(NotFound):
+    """Raised when jobs are looked for where no store has been made yet."""
+
+    def __init__(self, *, place: str) -> None:
+        """Name the place."""
+        self.place = place
+        super().__init__(f"there is no store at {place}: no job has been submitted to it")
 
 
 class AmbiguousId(NotFound):

@@ -10,6 +10,7 @@ from .messages import JOBS_QUEUE, Kind
 from .model import Audit, Chain, Status
 from .outbox import job_message
 from .reopening import Reopening
+from .repair import Look, Repair
 from .service import Service
 
 MAX_REASON_CHARS: Final = 1_000
@@ -52,6 +53,18 @@ class Operator:
                 chain = self.check_can_retry(job_id)
         reopening.ask(chain.job)
         return chain
+
+    def repair(self, job_id: str, *, force: bool = False, reason: str = "", dry_run: bool = False) -> Look:
+        """Look at a job and mend what is broken; with `dry_run` write nothing. Raises UnknownJob.
+
+        `force` takes for lost what waits, and for dead what runs in a stage without a timeout.
+        """
+        look = Repair(self._service).look(job_id, force=force, note=not dry_run)
+        if look.findings and not dry_run:
+            self.note(job_id, "repair: " + ", ".join(finding.name for finding in look.findings), reason)
+            for finding in look.findings:
+                finding.do()
+        return look
 
     def check_can_retry(self, job_id: str) -> Chain:
         """Return a job that has failed, or is in a further round already. Raises UnknownJob, NothingToRetry."""
