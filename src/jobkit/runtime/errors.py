@@ -24,6 +24,8 @@
     │   └── RefusedAsTooLarge
     ├── JobHasEnded                   nothing can be cancelled any more
     ├── NothingToRetry                the job has not failed
+    ├── NotToBePurged                 the job is still needed
+    ├── JobIsBeingPurged              what is left of a job is no use any more
     ├── CodeChanged                   a job is at a stage that its controller has no more
     ├── HookFailed                    a controller's `on_complete` raised
     ├── MessageRefused                a queue message that is not ours, or of another version
@@ -207,6 +209,26 @@ class NothingToRetry(JobkitError):
         self.job_id, self.status = job_id, status
         what = f"has ended ({status})" if ended else f"has not ended ({status})"
         super().__init__(f"job {job_id[:12]} {what}: there is nothing to retry")
+
+
+class NotToBePurged(JobkitError):
+    """Raised when a job is to be deleted that is still needed."""
+
+    def __init__(self, *, job_id: str, reason: str) -> None:
+        """Name the job and what it is needed for."""
+        self.job_id, self.reason = job_id, reason
+        super().__init__(f"job {job_id[:12]} is kept: {reason}")
+
+
+class JobIsBeingPurged(JobkitError):
+    """Raised when something is asked of a job that is being deleted."""
+
+    def __init__(self, *, job_id: str) -> None:
+        """Name the job."""
+        self.job_id = job_id
+        super().__init__(
+            f"job {job_id[:12]} is being deleted. When nobody does it any more: jobkit purge {job_id[:12]}"
+        )
 
 
 class StoreUnavailable(JobkitError):

@@ -51,11 +51,11 @@ class JobIndex:
     def drop(self, job: JobRecord, *, recent: bool = False) -> None:
         """Delete a job's row among the active ones (idempotent); with `recent` the other one too."""
         for row in _keys(job, recent=recent):
-            try:
-                found = self._tables.get(rows.INDEX, rows.INDEX_JOBS, row, select=())
-                self._tables.delete(rows.INDEX, rows.INDEX_JOBS, row, etag=found.etag)
-            except EntityNotFound:
-                continue
+            self._delete(row)
+
+    def remove(self, entry: Listed) -> None:
+        """Delete a row that lists a job which is not there (idempotent)."""
+        self._delete(entry.key)
 
     def is_active(self, job: JobRecord) -> bool:
         """Whether the job is listed among the active ones."""
@@ -79,6 +79,11 @@ class JobIndex:
         changes: Properties = {"seen": seen, "looked_at": rows.write_time(now)}
         self._tables.update(rows.INDEX, Entity(partition=rows.INDEX_JOBS, row=row, properties=changes), etag=found.etag)
         return False
+
+    def _delete(self, row: str) -> None:
+        with contextlib.suppress(EntityNotFound):
+            found = self._tables.get(rows.INDEX, rows.INDEX_JOBS, row, select=())
+            self._tables.delete(rows.INDEX, rows.INDEX_JOBS, row, etag=found.etag)
 
     def _listed(self, span: Span) -> Iterator[Listed]:
         for entity in self._tables.query(rows.INDEX, rows.INDEX_JOBS, rows=span):

@@ -155,6 +155,7 @@ class JobRecord:
     result_token: str = ""
     result_chunks: int = 0
     error: Failure | None = None
+    is_purging: bool = False
     etag: str = field(default="", compare=False)
 
     def next_stage(self, number: int) -> int | None:
@@ -251,8 +252,9 @@ class TaskRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A job as the index lists it; `looked_at` is when a repair last looked at an active one."""
+    """A job as the index lists it, under a `key`; `looked_at` is when a repair last looked at an active one."""
 
+    key: str
     job_id: str
     epoch: str
     job_type: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from .errors import EntityChanged, JobHasEnded, NothingToRetry
+from .errors import EntityChanged, JobHasEnded, JobIsBeingPurged, NothingToRetry
 from .messages import JOBS_QUEUE, Kind
 from .model import Audit, Chain, Status
 from .outbox import job_message
@@ -67,9 +67,14 @@ class Operator:
         return look
 
     def check_can_retry(self, job_id: str) -> Chain:
-        """Return a job that has failed, or is in a further round already. Raises UnknownJob, NothingToRetry."""
+        """Return a job that has failed, or is in a further round already.
+
+        Raises UnknownJob, NothingToRetry, JobIsBeingPurged.
+        """
         chain = self._service.repository.get_chain(job_id)
         job = chain.job
+        if job.is_purging:
+            raise JobIsBeingPurged(job_id=job_id)
         if job.status is not Status.FAILED and (job.status.ended or job.round == 1):
             raise NothingToRetry(job_id=job_id, status=job.status.value, ended=job.status.ended)
         return chain

@@ -30,6 +30,7 @@ from .model import (
     TaskRef,
 )
 from .payload import MAX_PAYLOAD_BYTES
+from .removal import Removal
 from .rows import GROUP, SHARD, Properties
 from .storage.limits import PROPERTY_BYTES, TRANSACTION_BYTES, payload_bytes, utf16_units
 from .storage.ports import Condition, Entity, Insert, Mode, Operation, Span, Tables, Update
@@ -64,6 +65,7 @@ class Repository:
         """Keep the port."""
         self._tables = tables
         self.index = JobIndex(tables)
+        self.removal = Removal(tables)
 
     # Jobs and stages
 

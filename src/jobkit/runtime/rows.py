@@ -66,6 +66,11 @@ def stage_row(number: int) -> str:
     return f"stage-{number:02}"
 
 
+def job_partitions(job_id: str) -> Span:
+    """Return the range of all partitions of a job's tasks and markers: '/' follows '.'."""
+    return Span(f"{job_id}.", f"{job_id}/")
+
+
 def shard_partition(job_id: str, stage: int, plan: str, shard: int) -> str:
     """Return the partition of one shard's tasks."""
     return f"{job_id}.{stage:02}.{plan}.t.{shard:08}"
@@ -301,6 +306,7 @@ def read_job(entity: Entity) -> JobRecord:
         result_token=str(p.get("result_token") or ""),
         result_chunks=_int(p.get("result_chunks", 0)),
         error=get_failure(p),
+        is_purging=bool(p.get("purging", False)),
         etag=entity.etag,
     )
 
@@ -421,6 +427,7 @@ def read_listed(entity: Entity) -> Listed:
     if created is None:
         raise ValueError("it has no time")
     return Listed(
+        key=entity.row,
         job_id=str(p["job_id"]),
         epoch=str(p["epoch"]),
         job_type=str(p["job_type"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -33,9 +33,12 @@ class Selection:
     before: datetime | None = None
     params: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    def find(self, repository: Repository, each: Each[Any]) -> Iterator[JobRecord]:
+    def find(
+        self, repository: Repository, each: Each[Any], *, on_gone: Callable[[Listed], None] = lambda _: None
+    ) -> Iterator[JobRecord]:
         """Yield the jobs that are meant, newest first, read lazily and a hundred at a time (by `each`).
 
+        `on_gone` is told of each row that lists a job which is not there (any more, or yet).
         When only jobs that have not ended are meant, the short list of active ones is read instead of all.
         """
         listed = iter(self._listed(repository))
@@ -50,7 +53,9 @@ class Selection:
             each(page, read)
             for entry in page:
                 job = found.pop((entry.job_id, entry.epoch), None)
-                if job is not None and self._means(job):
+                if job is None:
+                    on_gone(entry)
+                elif self._means(job):
                     yield job
 
     def _listed(self, repository: Repository) -> Iterator[Listed]:

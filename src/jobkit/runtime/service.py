@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from .clock import Clock
-from .errors import CodeChanged, EntityChanged, EntityExists, EntityNotFound, StoreUnavailable
+from .errors import CodeChanged, EntityChanged, EntityExists, EntityNotFound, JobIsBeingPurged, StoreUnavailable
 from .events import Action, Event, Observer
 from .execution import Outcome, describe_exception, run_hook, run_task
 from .jobs import Jobs, LoadedJob
@@ -33,7 +33,7 @@ from .rows import GROUP, SHARD
 from .stage import Stage
 from .storage.limits import DELAY_S
 from .storage.ports import Store
-from .submission import prepare
+from .submission import Submission, prepare
 from .summary import first_error, merge, summarise
 
 MAX_BACKOFF: Final = timedelta(minutes=10)
@@ -115,7 +115,8 @@ class Service:
 
         `stages` chooses consecutive stages by number, name or slug; `source_job` (an id) or `source_list` is where
         those read earlier results from. `again` makes a further run of the same parameters.
-        Raises UnknownJobType, InvalidParams, InvalidSelection, InvalidSource, NotHashable, PayloadTooLarge.
+        Raises UnknownJobType, InvalidParams, InvalidSelection, InvalidSource, NotHashable, PayloadTooLarge,
+        JobIsBeingPurged.
         """
         wanted = prepare(
             self._registry.get(job_type),
@@ -125,32 +126,37 @@ class Service:
             source_list=source_list,
             find_chain=self.repository.find_chain,
         )
-        run = self._run_number(wanted.job_id(1), again=again)
+        run = self._run_number(wanted, again=again)
         job = wanted.job(run, epoch=self.outbox.token(), now=self.clock.now())
-        if wanted.listed is not None:
-            self.repository.keep_source(job.job_id, wanted.listed)
-        return self._create(job, wanted.stage_names)
+        return self._create(job, wanted)
 
-    def _run_number(self, first_id: str, *, again: bool) -> int:
+    def _run_number(self, wanted: Submission, *, again: bool) -> int:
         """Return which run is meant: the newest one, or with `again` one more, counted in the first run's row."""
         while True:
-            first = self.repository.find_job(first_id)
+            first = self.repository.find_job(wanted.job_id(1))
             if first is None:
                 return 1
+            if first.is_purging:
+                raise JobIsBeingPurged(job_id=first.job_id)
             if not again:
                 return first.runs
             try:
                 self.repository.count_run(first, first.runs + 1)
             except EntityChanged:
                 continue
-            return first.runs + 1
+            if self.repository.find_job(wanted.job_id(first.runs + 1)) is None:  # it has outlived a purge of the first
+                return first.runs + 1
 
-    def _create(self, job: JobRecord, names: Sequence[str]) -> Submitted:
+    def _create(self, job: JobRecord, wanted: Submission) -> Submitted:
         chain = self.repository.find_chain(job.job_id)
+        if chain is not None and chain.job.is_purging:
+            raise JobIsBeingPurged(job_id=job.job_id)
         if chain is None:
+            if wanted.listed is not None:
+                self.repository.keep_source(job.job_id, wanted.listed)
             stages = [
                 StageRecord(job_id=job.job_id, number=number, name=name, state=StageState.UNPLANNED, round=1)
-                for number, name in zip(job.stage_numbers, names, strict=True)
+                for number, name in zip(job.stage_numbers, wanted.stage_names, strict=True)
             ]
             self.repository.index.add(job)
             with contextlib.suppress(EntityExists):  # another submit was first, or this was a doubtful write of ours

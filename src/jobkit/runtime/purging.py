@@ -1,0 +1,90 @@
+"""Purging: what has ended long ago is deleted, row by row, and can be submitted anew.
+
+A job that has not ended is never purged, nor one whose end has not been tidied up after, nor one whose results an
+active job reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from .errors import EntityChanged, EntityNotFound, NotToBePurged
+from .model import JobRecord, Listed, Status
+from .selection import Selection
+from .service import Service
+from .submission import JOB_SOURCE
+
+#: A row that lists a job may be there before the job is; after so long it has outlived it, or its submit has died.
+LISTED_AHEAD: Final = timedelta(hours=1)
+_ENDED: Final = frozenset({Status.COMPLETED, Status.FAILED})
+
+
+class Purging:
+    """The part of the service that deletes jobs."""
+
+    def __init__(self, service: Service) -> None:
+        """Work on the same ports as the service."""
+        self._service = service
+        self._repository = service.repository
+
+    def find(self, selection: Selection, ended_before: datetime) -> Iterator[JobRecord]:
+        """Yield the jobs to purge, newest first: those of the selection that ended before then and that nobody needs.
+
+        Rows that list jobs which are gone are deleted on the way. Raises InvalidFilter for statuses of open jobs.
+        """
+        sources = self._sources_in_use()
+        wanted = replace(selection, statuses=selection.statuses or _ENDED, before=ended_before)
+        for job in wanted.find(self._repository, self._service.outbox.each, on_gone=self._forget):
+            if job.updated_at <= ended_before and self._why_not(job, sources) is None:
+                yield job
+
+    def check(self, job_id: str) -> JobRecord:
+        """Return a job that may be purged. Raises UnknownJob, NotToBePurged."""
+        job = self._repository.get_chain(job_id).job
+        reason = self._why_not(job, self._sources_in_use())
+        if reason is not None:
+            raise NotToBePurged(job_id=job_id, reason=reason)
+        return job
+
+    def purge(self, job: JobRecord, tell: Callable[[int], None] = lambda _: None) -> bool:
+        """Delete all rows of a job that may be purged; `tell` hears how many, now and then.
+
+        What is left when it is broken off, the next purge of the job deletes. False for a job that has changed since it
+        was read: it was retried, or somebody else purges it.
+        """
+        if not job.is_purging:
+            try:
+                self._repository.removal.begin(job)
+            except (EntityChanged, EntityNotFound):
+                return False
+        for rows in self._repository.removal.remove(job, self._service.outbox.each):
+            tell(rows)
+        self._repository.index.drop(job, recent=True)
+        return True
+
+    def count(self, job: JobRecord) -> int:
+        """Count the rows that a purge would delete, but those that list the job."""
+        return self._repository.removal.count(job)
+
+    def _why_not(self, job: JobRecord, sources: set[str]) -> str | None:
+        if not job.status.ended:
+            return f"it has not ended ({job.status.value})"
+        if self._repository.index.is_active(job):
+            return f"its end has not been tidied up after: jobkit repair {job.job_id[:12]}"
+        return "an active job reads its results" if job.job_id in sources else None
+
+    def _sources_in_use(self) -> set[str]:
+        """Return the ids of jobs whose results a job reads that has not ended."""
+        found = (self._repository.find_job(entry.job_id) for entry in self._repository.index.active())
+        return {
+            job.source.removeprefix(JOB_SOURCE)
+            for job in found
+            if job is not None and job.source is not None and job.source.startswith(JOB_SOURCE)
+        }
+
+    def _forget(self, entry: Listed) -> None:
+        if self._service.clock.now() - entry.created_at > LISTED_AHEAD:
+            self._repository.index.remove(entry)
