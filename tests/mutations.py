@@ -12,6 +12,8 @@ import pytest
 #: Who uses a mutated module's class, by name: what has to be replaced for it to be used.
 USERS = {
     "service": ("Service", "driver.Service"),
+    "job_index": ("JobIndex", "jobkit.runtime.repository.JobIndex"),
+    "removal": ("Removal", "jobkit.runtime.repository.Removal"),
     "repository": ("Repository", "jobkit.runtime.service.Repository"),
     "settling": ("Settling", "jobkit.runtime.processing.Settling"),
     "reopening": ("Reopening", "jobkit.runtime.processing.Reopening"),
@@ -285,7 +287,7 @@ MUTATIONS = {
         ),
     ),
     "a doubtful insert into the index is a refusal": Mutation(
-        module="repository",
+        module="job_index",
         changes=(
             (
                 "        with contextlib.suppress(EntityExists):  # a doubtful write of ours: both keys have our epoch\n",
@@ -309,6 +311,29 @@ MUTATIONS = {
                 "            with contextlib.suppress(EntityExists):  # a doubtful write of ours: the token or id",
                 "            if True:  # the token or id",
             ),
+        ),
+    ),
+    "a purge without a mark": Mutation(
+        module="removal",
+        changes=(
+            ('properties={"purging": True}', "properties={}"),
+            ('return bool(found.get("purging")) and', "return"),
+        ),
+    ),
+    "a purge that does not look again": Mutation(
+        module="removal",
+        changes=(("            if not self._is_marked(job):\n", "            if False:\n"),),
+    ),
+    "a purge with the job row first": Mutation(
+        module="removal",
+        changes=(
+            (
+                "        yield from self._remove(job, each, rows.TASKS, rows.job_partitions(job.job_id))\n",
+                "        chain = self._deletions(self._tables.query(rows.JOBS, job.job_id, rows=rows.CHAIN_ROWS, select=()))\n"
+                "        each(chain, lambda part: self._tables.transact(rows.JOBS, part))\n"
+                "        yield from self._remove(job, each, rows.TASKS, rows.job_partitions(job.job_id))\n",
+            ),
+            ("            if not self._is_marked(job):\n", "            if False:\n"),
         ),
     ),
     "a poisoned batch leaves what it has not claimed": Mutation(

@@ -17,6 +17,7 @@ from faulty import Kind
 from interleaving import Path, Schedule, Walk
 from invariants import check_invariants
 from jobkit.runtime.messages import decode_message, encode_message
+from purged_cases import FAILED, LONG, Act, beside_a_purge, every_fault_of_a_purge, purge_and_begin, retry
 from retried_cases import every_fault_of_a_retry
 from samples import one_stage
 
@@ -50,6 +51,11 @@ def _schedules(job: Job, how: dict[str, Any]) -> list[str]:
         if found != expected:
             return [differences(found, expected)]
     return []
+
+
+def purges(job: Job, act: Act) -> Hunt:
+    """Something done at each call of a purge."""
+    return lambda folder: beside_a_purge(folder, job, act)[1]
 
 
 def poisoned_copy(folder: Folder) -> list[str]:
@@ -149,6 +155,9 @@ CAUGHT: dict[str, tuple[Hunt, str]] = {
         faults("the second stage alone, of a list", Kind.REFUSED),
         "EntityExists: jobs",
     ),
+    "a purge without a mark": (purges(FAILED, retry), "stage 1 has 0 task rows for 2 tasks"),
+    "a purge that does not look again": (purges(LONG, purge_and_begin), "stage 1 has 0 task rows for 2 tasks"),
+    "a purge with the job row first": (lambda folder: every_fault_of_a_purge(folder, Kind.CRASH_BEFORE)[1], "tasks [("),
     "a poisoned batch leaves what it has not claimed": (poison("batches"), "is queued for ever"),
     "a poisoned batch is thrown away": (poison("batches"), "for ever"),
     "delete before send": (faults(TWO_STAGES, Kind.CRASH_BEFORE), "the stages are ['sealed'"),

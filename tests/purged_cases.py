@@ -1,0 +1,140 @@
+"""Jobs that are purged, on which faults and other commands are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from driver import Crash, Driver
+from fault_cases import Job, Trial, at, trial
+from faulty import Fault, Kind
+from invariants import check_invariants
+from jobkit.runtime.errors import JobIsBeingPurged, NothingToRetry, StoreUnavailable, UnknownJob
+from jobkit.runtime.operator import Operator
+from jobkit.runtime.purging import Purging
+from jobkit.runtime.selection import Selection
+from samples import one_stage
+
+
+def odd_ones_fail(task: Any) -> int:
+    if task.index % 2:
+        raise ValueError("odd")
+    return 0
+
+
+LONG = Job(
+    make=lambda hook: one_stage(
+        odd_ones_fail, on_failure="continue", aggregate=lambda job: "x" * 300_000, on_hook=hook
+    ),
+    params={"n": 2},
+)
+FAILED = Job(make=lambda hook: one_stage(odd_ones_fail, on_hook=hook), params={"n": 2})
+
+Act = Callable[[Driver, Trial], None]
+
+
+def purge_all(driver: Driver) -> None:
+    purging = Purging(driver.service)
+    for job in purging.find(Selection(), driver.clock.now()):
+        purging.purge(job)
+
+
+def finish_and_purge(run: Trial) -> None:
+    """Run a job undisturbed; then purge it, as often as whoever does it dies."""
+    with run.undisturbed():
+        run.job_id = run.driver.finish(run.controller.job_type, run.job.params)["job_id"]
+        run.clock.advance(7_200)
+    for _ in range(4):
+        try:
+            purge_all(run.driver)
+            return
+        except Crash:
+            run.driver.crashed()
+        except StoreUnavailable as error:
+            run.driver.errors.append(error)
+    raise AssertionError(f"the purge never ends: {run.driver.errors}")
+
+
+def calls_of_a_purge(job: Job, store: str, folder: Path) -> int:
+    with trial(job, store, folder) as run:
+        finish_and_purge(run)
+        return len(run.faulty.calls)
+
+
+def every_fault_of_a_purge(folder: Path, kind: Kind, *, store: str = "memory") -> tuple[int, list[str]]:
+    """Purge a job once for each call of it with the fault there; return how many there were, and what was left."""
+    tried, broken = 0, list[str]()
+    for number in range(1, calls_of_a_purge(LONG, store, folder) + 1):
+        with trial(LONG, store, folder, Fault(kind, at(number))) as run:
+            finish_and_purge(run)
+            purge_all(run.driver)
+            tried += len(run.faulty.happened)
+            left = run.driver.everything()
+            broken += [f"{kind.value} at call {number}: {table} {left[table]}" for table in _left(left)]
+    return tried, broken
+
+
+def beside_a_purge(folder: Path, job: Job, act: Act, *, store: str = "memory") -> tuple[set[str], list[str]]:
+    """Do something at each call of a purge; return how the job ended, and what was broken."""
+    ends, broken = set[str](), list[str]()
+    for number in range(1, calls_of_a_purge(job, store, folder) + 1):
+        with trial(job, store, folder, Fault(Kind.LEASE_LOST, at(number))) as run:
+            run.faulty.lease_lost = _apart(act, run)
+            finish_and_purge(run)
+            try:
+                run.driver.run()
+                ends.add(run.driver.job(run.job_id)["status"])
+                check_invariants(run.faulty.real, run.job_id, dead_submits=1)
+            except UnknownJob:
+                ends.add("gone")
+                left = run.driver.everything()
+                broken += [f"at call {number}: {table} {left[table]}" for table in _left(left) if table != "index"]
+            except AssertionError as error:
+                broken.append(f"at call {number}: {error}")
+    return ends, broken
+
+
+def _left(everything: dict[str, Any]) -> list[str]:
+    return [table for table in ("jobs", "tasks", "index") if everything[table]]
+
+
+def _apart(act: Act, run: Trial) -> Callable[[], None]:
+    def do() -> None:
+        act(Driver(run.faulty.store, [run.controller], clock=run.clock, worker="operator"), run)
+
+    def apart() -> None:
+        with ThreadPoolExecutor(1) as pool:  # not here: this thread may be in the middle of handling an error
+            pool.submit(do).result()
+
+    return apart
+
+
+def purge_too(driver: Driver, run: Trial) -> None:
+    purge_all(driver)
+
+
+def submit(driver: Driver, run: Trial) -> None:
+    try:
+        driver.finish(run.controller.job_type, run.job.params)
+    except JobIsBeingPurged:
+        return
+
+
+def purge_and_submit(driver: Driver, run: Trial) -> None:
+    purge_all(driver)
+    driver.finish(run.controller.job_type, run.job.params)
+
+
+def purge_and_begin(driver: Driver, run: Trial) -> None:
+    purge_all(driver)
+    driver.submit(run.controller.job_type, run.job.params)
+    driver.run(deliveries=1)
+
+
+def retry(driver: Driver, run: Trial) -> None:
+    try:
+        Operator(driver.service, by="operator").retry(run.job_id)
+    except (JobIsBeingPurged, NothingToRetry, UnknownJob):
+        return
