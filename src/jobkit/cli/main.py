@@ -187,6 +187,29 @@ def cancel(
     cancel_main(wanted, reason=reason, dry_run=dry_run, yes=yes, json=json, store=store)
 
 
+@app.command()
+def purge(
+    job_ids: Ids = None,
+    *,
+    older_than: Annotated[
+        str | None,
+        typer.Option("--older-than", metavar="TIME", help="Instead of ids: jobs that ended before: 30d, 12h, a date."),
+    ] = None,
+    status: Statuses = None,
+    job_type: Types = None,
+    param: ParamValues = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Only list what would be deleted.")] = False,
+    yes: Yes = False,
+    json: Json = False,
+    store: StoreOption = "local",
+) -> None:
+    """Delete jobs that have ended, with tasks and results. For example: jobkit purge --older-than 30d."""
+    from .purge import main as purge_main
+
+    wanted = _wanted(job_ids, status, job_type, None, param)
+    purge_main(wanted, older_than=older_than, dry_run=dry_run, yes=yes, json=json, store=store)
+
+
 @app.command("new-app")
 def new_app(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder; its name is the app's.")],

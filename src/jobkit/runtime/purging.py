@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from .errors import EntityChanged, EntityNotFound, NotToBePurged
+from .errors import EntityChanged, EntityNotFound, InvalidFilter, NotToBePurged
 from .model import JobRecord, Listed, Status
 from .selection import Selection
 from .service import Service
@@ -35,6 +35,8 @@ class Purging:
 
         Rows that list jobs which are gone are deleted on the way. Raises InvalidFilter for statuses of open jobs.
         """
+        for status in selection.statuses - _ENDED:
+            raise InvalidFilter(name="status", value=status.value, reason="only jobs that have ended are deleted")
         sources = self._sources_in_use()
         wanted = replace(selection, statuses=selection.statuses or _ENDED, before=ended_before)
         for job in wanted.find(self._repository, self._service.outbox.each, on_gone=self._forget):

@@ -1,0 +1,144 @@
+"""`jobkit purge`: delete what ended long ago."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Generator, Iterator
+from typing import Final
+
+import typer
+from rich.status import Status as StatusLine
+
+from jobkit.runtime.errors import NotToBePurged, OptionsContradict
+from jobkit.runtime.model import JobRecord
+from jobkit.runtime.purging import Purging
+from jobkit.runtime.selection import read_selection, read_time
+from jobkit.runtime.service import Service
+
+from .asking import confirm
+from .choosing import Wanted, conclude
+from .output import INTERRUPTED, err, print_json, say, write_out
+from .session import open_without_code
+
+REPORT_S: Final = 10.0
+
+_Find = Callable[[], Iterator[JobRecord]]
+
+
+class _Tally:
+    """What has been deleted so far; told on stderr while it goes on: in one line on a terminal, else now and then."""
+
+    def __init__(self) -> None:
+        self.jobs = 0
+        self.rows = 0
+        self._line: StatusLine | None = None
+        self._told_at = time.monotonic()
+
+    def __str__(self) -> str:
+        return f"{_count(self.jobs)} deleted, {self.rows:,} rows"
+
+    def add(self, rows: int) -> None:
+        """Count rows."""
+        self.rows += rows
+        if self._line is not None:
+            self._line.update(str(self))
+        elif time.monotonic() - self._told_at >= REPORT_S:
+            self._told_at = time.monotonic()
+            say(str(self))
+
+    @contextlib.contextmanager
+    def shown(self) -> Generator[None]:
+        """Tell while it goes on."""
+        console = err()
+        if not console.is_terminal:
+            yield
+            return
+        with console.status(str(self)) as self._line:
+            yield
+
+
+def main(wanted: Wanted, *, older_than: str | None, dry_run: bool, yes: bool, json: bool, store: str) -> None:
+    """Run `jobkit purge`; exit code 1 when a job that was named is kept, 130 after Ctrl-C."""
+    if wanted.job_ids:
+        _check_alone(wanted, older_than)
+    elif older_than is None:
+        raise OptionsContradict(
+            option="--older-than", reason="is missing: how long ago jobs must have ended, such as 30d"
+        )
+    kept: list[str] = []
+    with open_without_code(store, wanted.job_ids[0] if wanted.job_ids else None) as session:
+        service = session.service(lambda _: None)
+        purging = Purging(service)
+        find = _find(service, purging, wanted, older_than, kept)
+        if dry_run:
+            count = _tell(find, kept, json=json)
+        else:
+            tally = _purge(purging, find, yes=yes)
+            count = tally.jobs
+            if json:
+                print_json({"schema": 1, "purged": tally.jobs, "rows": tally.rows, "kept": kept, "dry_run": False})
+            elif tally.jobs:
+                write_out(f"{tally}\n")
+    conclude(done=count, refused=kept, json=json)
+
+
+def _check_alone(wanted: Wanted, older_than: str | None) -> None:
+    wanted.check()
+    if older_than is not None:
+        raise OptionsContradict(option="--older-than", reason="goes with no ids: give one of them")
+
+
+def _find(service: Service, purging: Purging, wanted: Wanted, older_than: str | None, kept: list[str]) -> _Find:
+    """Return what finds the jobs; for ids, those that can't be purged are `kept`."""
+    if older_than is not None:
+        now = service.clock.now()
+        ended_before = read_time(older_than, "--older-than", now=now)
+        selection = read_selection(
+            statuses=wanted.statuses, job_types=wanted.job_types, since=None, params=wanted.params, now=now
+        )
+        return lambda: purging.find(selection, ended_before)
+    named: list[JobRecord] = []
+    for job_id in dict.fromkeys(map(service.repository.resolve_job_id, wanted.job_ids)):
+        try:
+            named.append(purging.check(job_id))
+        except NotToBePurged as exc:
+            kept.append(str(exc))
+    return lambda: iter(named)
+
+
+def _tell(find: _Find, kept: list[str], *, json: bool) -> int:
+    """Say which jobs would be deleted; return how many."""
+    count = 0
+    for job in find():
+        count += 1
+        if not json:
+            write_out(
+                f"job {job.job_id[:12]} {job.job_type}, {job.status}, ended {job.updated_at:%Y-%m-%d %H:%M} UTC\n"
+            )
+    if json:
+        print_json({"schema": 1, "purged": count, "rows": None, "kept": kept, "dry_run": True})
+    elif count:
+        say(f"{_count(count)} would be deleted")
+    return count
+
+
+def _purge(purging: Purging, find: _Find, *, yes: bool) -> _Tally:
+    tally = _Tally()
+    if not yes:
+        count = sum(1 for _ in find())
+        if count:
+            confirm(f"Delete {_count(count)}, with all tasks and results?", yes=False)
+    try:
+        with tally.shown():
+            for job in find():
+                if purging.purge(job, tally.add):
+                    tally.jobs += 1
+    except KeyboardInterrupt:
+        say(f"interrupted: {tally}; the same command goes on with what is left")
+        raise typer.Exit(INTERRUPTED) from None
+    return tally
+
+
+def _count(jobs: int) -> str:
+    return "1 job" if jobs == 1 else f"{jobs:,} jobs"
