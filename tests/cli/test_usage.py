@@ -55,6 +55,7 @@ def test_there_are_these_commands():
         "repair",
         "retry",
         "cancel",
+        "purge",
         "new-app",
         "deploy",
         "deprecate",

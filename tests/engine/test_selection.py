@@ -13,7 +13,8 @@ from driver import START, Driver, ManualClock
 from jobkit.runtime.errors import InvalidFilter
 from jobkit.runtime.model import Status
 from jobkit.runtime.outbox import one_after_another
-from jobkit.runtime.selection import Selection, read_selection, read_time
+from jobkit.runtime.selection import Selection, read_selection
+from jobkit.runtime.times import read_time
 from samples import Count, one_stage, two_stages
 
 Drive = Callable[..., Driver]

@@ -13,8 +13,9 @@ from rich.status import Status as StatusLine
 from jobkit.runtime.errors import NotToBePurged, OptionsContradict
 from jobkit.runtime.model import JobRecord
 from jobkit.runtime.purging import Purging
-from jobkit.runtime.selection import read_selection, read_time
+from jobkit.runtime.selection import read_selection
 from jobkit.runtime.service import Service
+from jobkit.runtime.times import read_time
 
 from .asking import confirm
 from .choosing import Wanted, conclude

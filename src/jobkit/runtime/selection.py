@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
@@ -14,10 +13,9 @@ from .model import JobRecord, Listed, Status
 from .outbox import Each
 from .payload import stored_json, to_json
 from .repository import Repository
+from .times import read_time
 
 _READ_AT_ONCE: Final = 100
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_DURATION: Final = re.compile(r"(\d{1,6})([smhdw])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,22 +97,6 @@ def read_selection(
         since=None if since is None else read_time(since, "since", now=now),
         params=dict(_param(text) for text in params),
     )
-
-
-def read_time(text: str, name: str, *, now: datetime) -> datetime:
-    """Read a moment: how long ago (`30m`, `12h`, `2d`, `1w`), a date, or a time in RFC 3339; without an offset it is UTC.
-
-    Raises InvalidFilter, which calls it `name`.
-    """
-    try:
-        found = _DURATION.fullmatch(text)
-        if found:
-            return now - timedelta(**{_UNITS[found[2]]: int(found[1])})
-        at = datetime.fromisoformat(text)
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        reason = "give how long ago (30m, 12h, 2d, 1w), a date (2026-11-26) or a time (2026-11-26T03:00Z)"
-        raise InvalidFilter(name=name, value=text, reason=reason) from None
 
 
 def _status(text: str) -> Status:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from .errors import InvalidSetting
+from .times import read_duration
 
 LOCAL_SETTINGS: Final = "local.settings.json"
 HUB: Final = "JOBKIT_HUB"
+RETENTION: Final = "JOBKIT_RETENTION"
 DEFAULT_HUB: Final = "jobkit"
 #: With the longest suffix, `-jobs-poison`, a queue's name stays below the 56 characters that Functions can poison.
 _HUB: Final = re.compile(r"[a-z][a-z0-9]{2,30}")
@@ -32,6 +35,20 @@ def hub_name(settings: Mapping[str, str]) -> str:
         reason = "must be 3 to 31 lower-case letters and digits, a letter first"
         raise InvalidSetting(setting=HUB, value=hub, reason=reason)
     return hub
+
+
+def retention(settings: Mapping[str, str]) -> timedelta | None:
+    """Return for how long JOBKIT_RETENTION keeps jobs that have ended; None where it is not set: for ever.
+
+    Raises InvalidSetting.
+    """
+    text = settings.get(RETENTION)
+    if not text:
+        return None
+    found = read_duration(text)
+    if found is None:
+        raise InvalidSetting(setting=RETENTION, value=text, reason="must be a time such as 30d, 12h or 8w")
+    return found
 
 
 def _local_settings(folder: Path | None) -> dict[str, str]:

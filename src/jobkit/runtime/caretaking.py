@@ -1,0 +1,93 @@
+"""Looks after all jobs while nobody watches: sets going again what does not move, and deletes what ended long ago."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from .errors import RowDamaged, UnknownJob
+from .model import JobRecord, Listed
+from .operator import Operator
+from .purging import LISTED_AHEAD, Purging
+from .selection import Selection
+from .service import Service
+
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Care:
+    """What was done: jobs looked at, what was mended, jobs and rows deleted, jobs whose rows could not be read.
+
+    `is_complete` is False when the time was up before all had been looked after.
+    """
+
+    looked_at: int = 0
+    mended: list[tuple[JobRecord, str]] = field(default_factory=list[tuple[JobRecord, str]])
+    purged: int = 0
+    purged_rows: int = 0
+    damaged: list[str] = field(default_factory=list[str])
+    is_complete: bool = True
+
+
+class _TimeIsUp(Exception):
+    """Raised to break a purge off; the next one goes on."""
+
+
+class Caretaker:
+    """What a timer does, now and then; several at once do no harm."""
+
+    def __init__(self, service: Service, *, by: str) -> None:
+        """Work on the same ports as the service; `by` stands in the rows that tell what was mended."""
+        self._service = service
+        self._operator = Operator(service, by=by)
+        self._purging = Purging(service)
+
+    def look_after(self, *, retention: timedelta | None, most: timedelta) -> Care:
+        """Repair every active job that does not move, those not looked at for longest first; then purge what is older.
+
+        What lost its message is mended by the second look that finds nothing moved. Takes little longer than `most`.
+        Raises StoreUnavailable.
+        """
+        care = Care()
+        until = self._service.clock.now() + most
+        for entry in sorted(self._service.repository.index.active(), key=lambda each: each.looked_at or _LONG_AGO):
+            if self._service.clock.now() >= until:
+                care.is_complete = False
+                return care
+            self._repair(entry, care)
+        if retention is not None:
+            self._purge(retention, until, care)
+        return care
+
+    def _repair(self, entry: Listed, care: Care) -> None:
+        try:
+            look = self._operator.repair(entry.job_id, reason="it did not move")
+        except UnknownJob:
+            self._forget(entry)
+            return
+        except RowDamaged as exc:  # no reason to leave the others
+            care.damaged.append(str(exc))
+            return
+        care.looked_at += 1
+        care.mended += [(look.chain.job, finding.name) for finding in look.findings]
+        if look.chain.job.epoch != entry.epoch:
+            self._forget(entry)
+
+    def _forget(self, entry: Listed) -> None:
+        """Delete a row that lists a job which was never made, or is gone."""
+        if self._service.clock.now() - entry.created_at > LISTED_AHEAD:
+            self._service.repository.index.remove(entry)
+
+    def _purge(self, retention: timedelta, until: datetime, care: Care) -> None:
+        def count(rows: int) -> None:
+            care.purged_rows += rows
+            if self._service.clock.now() >= until:
+                raise _TimeIsUp
+
+        try:
+            for job in self._purging.find(Selection(), self._service.clock.now() - retention):
+                care.purged += self._purging.purge(job, count)
+        except _TimeIsUp:
+            care.is_complete = False

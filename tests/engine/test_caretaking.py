@@ -1,0 +1,114 @@
+"""A caretaker sets going what does not move, and deletes what ended long ago, job by job, whatever is wrong with one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from driver import Driver
+from jobkit.runtime.caretaking import Care, Caretaker
+from jobkit.runtime.processing import QUEUES
+from jobkit.runtime.rows import JOB_ROW, JOBS
+from jobkit.runtime.storage.ports import Entity
+from samples import two_stages
+
+Drive = Callable[..., Driver]
+MONTH = timedelta(days=30)
+
+
+def lose_messages(driver: Driver) -> None:
+    for queue in QUEUES:
+        for delivery in driver.store.queues.receive(queue, limit=32, visibility_s=30):
+            driver.store.queues.delete(queue, delivery)
+
+
+def care_for(driver: Driver, *, retention: timedelta | None = None, most_s: float = 180) -> Care:
+    driver.clock.advance(300)
+    caretaker = Caretaker(driver.service, by="the repair timer")
+    return caretaker.look_after(retention=retention, most=timedelta(seconds=most_s))
+
+
+def done(care: Care) -> tuple[int, list[str], int, int, bool]:
+    return care.looked_at, [name for _, name in care.mended], care.purged, care.purged_rows, care.is_complete
+
+
+def test_jobs_that_lost_their_messages_are_set_going_by_the_second_look(drive: Drive):
+    driver = drive(two_stages())
+    jobs = [driver.submit("two_stages", {"n": n}) for n in (1, 2)]
+    lose_messages(driver)
+
+    first, second = care_for(driver), care_for(driver)
+    driver.run()
+    third = care_for(driver)
+
+    assert (done(first), done(second)) == ((2, [], 0, 0, True), (2, ["not planned", "not planned"], 0, 0, True))
+    assert [driver.job(job_id)["status"] for job_id in jobs] == ["completed", "completed"]
+    assert done(third) == (0, [], 0, 0, True)
+    [audit] = driver.repository.audits(jobs[0])
+    assert (audit.action, audit.by, audit.reason) == ("repair: not planned", "the repair timer", "it did not move")
+
+
+def test_a_job_whose_row_is_damaged_costs_the_others_nothing(drive: Drive):
+    driver = drive(two_stages())
+    jobs = [driver.submit("two_stages", {"n": n}) for n in (1, 2, 3)]
+    lose_messages(driver)
+    row = driver.store.tables.get(JOBS, jobs[1], JOB_ROW)
+    driver.store.tables.update(JOBS, Entity(partition=jobs[1], row=JOB_ROW, properties={"stage": 9}), etag=row.etag)
+
+    care_for(driver)
+    care = care_for(driver)
+
+    assert done(care) == (2, ["not planned", "not planned"], 0, 0, True)
+    [text] = care.damaged
+    assert "it is at stage 9 of (1, 2)" in text
+
+
+def test_what_ended_long_ago_is_deleted(drive: Drive):
+    driver = drive(two_stages())
+    for n in (1, 2):
+        driver.finish("two_stages", {"n": n})
+    driver.clock.advance(MONTH.total_seconds())
+    active = driver.submit("two_stages", {"n": 3})
+
+    kept, purged = care_for(driver), care_for(driver, retention=MONTH)
+
+    assert (done(kept), done(purged)) == ((1, [], 0, 0, True), (1, ["not planned"], 2, 12, True))
+    driver.run()
+    assert driver.job(active)["status"] == "completed"
+    assert [entry.job_id for entry in driver.repository.index.recent()] == [active]
+
+
+def test_when_the_time_is_up_the_next_one_goes_on(drive: Drive):
+    driver = drive(two_stages())
+    for n in (1, 2):
+        driver.finish("two_stages", {"n": n})
+    driver.submit("two_stages", {"n": 3})
+
+    none, first = care_for(driver, most_s=0), care_for(driver)
+    driver.run()
+    driver.clock.advance(MONTH.total_seconds())
+    begun = care_for(driver, retention=MONTH, most_s=0)
+    rest = care_for(driver, retention=MONTH)
+
+    assert (done(none), done(first)) == ((0, [], 0, 0, False), (1, [], 0, 0, True))
+    assert (done(begun)[2:], done(rest)[2:]) == ((0, 2 + 4, False), (3, 12 + 3, True))
+    assert driver.everything() == {"jobs": [], "tasks": [], "index": [], "queues": dict.fromkeys(driver.lengths(), 0)}
+
+
+def test_rows_among_the_active_ones_of_jobs_that_are_not_there_go_after_an_hour(drive: Drive):
+    driver = drive(two_stages())
+    job = driver.repository.get_chain(driver.submit("two_stages", {"n": 1})).job
+    driver.repository.index.add(replace(job, epoch="a submit that died"), recent=False)
+    driver.repository.index.add(replace(job, job_id="0" * 32), recent=False)
+
+    before = care_for(driver)
+    listed = len(list(driver.repository.index.active()))
+    driver.clock.advance(3_600)
+    care_for(driver)
+
+    assert (before.looked_at, listed, [entry.epoch for entry in driver.repository.index.active()]) == (
+        2,
+        3,
+        [job.epoch],
+    )
