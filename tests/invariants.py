@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from jobkit.runtime.messages import decode_message
 from jobkit.runtime.model import Chain, JobRecord, StageRecord, StageState, Status
 from jobkit.runtime.processing import QUEUES
 from jobkit.runtime.repository import Repository
-from jobkit.runtime.storage.ports import Entity, Span, Store
+from jobkit.runtime.storage.ports import Entity, Span, Store, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,14 @@ def _broken_tasks(store: Store, stage: StageRecord) -> list[str]:
         for entity in _task_rows(store, stage)
         if (entity.partition.split(".")[2] != stage.plan or stage.task_count is None)
         and (entity.properties["status"] != "queued" or "owner_key" in entity.properties)
+        and not _is_of_earlier_round(entity.properties, stage)
     ]
     return broken
+
+
+def _is_of_earlier_round(properties: Mapping[str, Value], stage: StageRecord) -> bool:
+    """Whether a task ended under the plan that its stage had before it was planned again for another round."""
+    return properties["status"] in ("completed", "failed") and int(properties["round"]) < stage.round
 
 
 def _task_rows(store: Store, stage: StageRecord) -> list[Entity]:
@@ -234,6 +240,8 @@ def _broken_task_write(step: Written, sealed: dict[int, str], closed: list[int])
     where = f"task {number}-{int(step.row)}"
     if before.get("status") == "failed" and _is_reset(before, after):
         return [f"{where} was reset after stage {number} was closed"] if number in closed else []
+    if before.get("status") == "failed" and after == {**before, "round": after["round"]}:
+        return []  # it was not chosen for this round
     if before.get("status") in ("completed", "failed"):
         return [f"{where} was {before['status']} and became {after.get('status')}"]
     if text := _broken_owner(before, after):

@@ -13,6 +13,9 @@ from jobkit.runtime.errors import JobkitError, NothingToRetry
 from jobkit.runtime.operator import Operator
 from samples import one_stage
 
+#: What is chosen of a job's failed tasks, by n; else all.
+CHOICES: dict[int, dict[str, Any]] = {6: {"stage": "1", "tasks": ["4"]}}
+
 
 class Mended:
     """A task that fails in the first round for every third item, and not any more once it is mended."""
@@ -32,6 +35,9 @@ RETRIED_JOBS = {
     "lanes": Job(make=lambda hook: one_stage(MENDED, max_parallel=2, on_hook=hook), params={"n": 5}),
     "batches": Job(make=lambda hook: one_stage(MENDED, batch=3, on_hook=hook), params={"n": 5}),
     "a stop": Job(make=lambda hook: one_stage(MENDED, on_failure="stop", on_hook=hook), params={"n": 4}),
+    "one of two failed tasks": Job(
+        make=lambda hook: one_stage(MENDED, tolerated_failures=1, on_hook=hook), params={"n": 6}
+    ),
 }
 
 
@@ -45,7 +51,7 @@ def run_retried(run: Trial) -> dict[str, Any]:
     MENDED.is_mended = True
     for _ in range(5):
         try:
-            Operator(run.driver.service, by="operator").retry(run.job_id)
+            Operator(run.driver.service, by="operator").retry(run.job_id, **CHOICES.get(run.job.params["n"], {}))
             break
         except NothingToRetry:  # another instance has run it meanwhile
             break

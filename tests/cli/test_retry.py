@@ -72,7 +72,10 @@ def test_a_dry_run_begins_nothing_and_what_has_not_failed_is_named(jobkit: InPro
 
     done = jobkit("retry", failed, well, "--dry-run", "--json")
 
-    assert json.loads(done.out) == {"schema": 1, "jobs": [{"job_id": failed, "round": 2, "retried": False}]}
+    assert json.loads(done.out) == {
+        "schema": 1,
+        "jobs": [{"job_id": failed, "round": 2, "stage": 1, "tasks": 1, "retried": False}],
+    }
     error = f"error: job {well[:12]} has ended (completed): there is nothing to retry\n"
     assert (done.code, done.err) == (1, error)
     assert json.loads(jobkit("inspect", "job", failed, "--json").out)["status"] == "failed"
@@ -94,3 +97,33 @@ def test_a_job_that_there_is_not_is_refused(jobkit: InProcess):
     done = jobkit("retry", "abc")
 
     assert (done.code, done.out, done.err) == (3, "", "error: no job 'abc' in this store\n")
+
+
+def test_single_tasks_are_named_by_their_ids_or_with_the_stage_by_their_indexes(jobkit: InProcess, folder: Path):
+    run = ("run", "tiles", "--n", "5", "--bad", "3", "--json")
+    job = json.loads(jobkit(*run).out)["job_id"]
+    (folder / "mended").touch()
+    (folder / "ran").unlink()
+
+    by_id = jobkit("retry", job, "--task", f"{job[:16]}-1-0", "--json")
+    jobkit(*run)
+    by_index = jobkit("retry", job, "--stage", "cut", "--task", "1", "--task", "2")
+    after = jobkit(*run)
+
+    assert by_id.document == {
+        "schema": 1,
+        "jobs": [{"job_id": job, "round": 2, "stage": 1, "tasks": 1, "retried": True}],
+    }
+    assert by_index.out == f"job {job[:12]} tiles: round 3: stage 1 cut, 2 of 5 tasks run again\n"
+    assert (json.loads(after.out)["status"], (folder / "ran").read_text()) == ("completed", "...")
+
+
+def test_what_is_not_there_or_not_of_one_job_is_refused(jobkit: InProcess):
+    job = json.loads(jobkit("run", "tiles", "--n", "1", "--bad", "1", "--json").out)["job_id"]
+
+    no_stage = jobkit("retry", job, "--stage", "cat")
+    no_job = jobkit("retry", "--type", "tiles", "--task", "1")
+
+    said = f"error: job {job[:12]}: it has no stage 'cat'. Did you mean 'cut'? There are: 1 'cut'\n"
+    assert (no_stage.code, no_stage.out, no_stage.err) == (2, "", said)
+    assert (no_job.code, no_job.err) == (2, "error: --task goes with one job, by its id\n")

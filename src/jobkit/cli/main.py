@@ -154,6 +154,14 @@ def retry(
     job_type: Types = None,
     since: Since = None,
     param: ParamValues = None,
+    stage: Annotated[
+        str | None,
+        typer.Option("--stage", metavar="NAME", help="What failed at this stage, also of a job that completed."),
+    ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option("--task", metavar="ID", help="These tasks alone; with --stage by their indexes, too."),
+    ] = None,
     reason: Reason = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Only say what would run again.")] = False,
     json: Json = False,
@@ -163,7 +171,7 @@ def retry(
     from .retry import main as retry_main
 
     wanted = _wanted(job_ids, status, job_type, since, param)
-    retry_main(wanted, reason=reason, dry_run=dry_run, json=json, store=store)
+    retry_main(wanted, stage=stage, tasks=task or [], reason=reason, dry_run=dry_run, json=json, store=store)
 
 
 @app.command()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from jobkit.runtime.documents import coming_round, retry_document
-from jobkit.runtime.errors import NothingToRetry
+from jobkit.runtime.errors import NothingToRetry, OptionsContradict
 from jobkit.runtime.model import Chain, Status
 from jobkit.runtime.operator import Operator
+from jobkit.runtime.retry_choice import Choice
 
 from .asking import who
 from .choosing import Wanted, conclude, open_chosen
@@ -13,37 +16,49 @@ from .output import print_json, write_out
 from .session import store_option
 
 
-def main(wanted: Wanted, *, reason: str, dry_run: bool, json: bool, store: str) -> None:
-    """Run `jobkit retry`; exit code 1 when one of the jobs has not failed."""
-    chains: list[Chain] = []
+def main(
+    wanted: Wanted,
+    *,
+    stage: str | None,
+    tasks: list[str],
+    reason: str,
+    dry_run: bool,
+    json: bool,
+    store: str,
+) -> None:
+    """Run `jobkit retry`; exit code 1 when one of the jobs has nothing to retry."""
+    if tasks and len(wanted.job_ids) != 1:
+        raise OptionsContradict(option="--task", reason="goes with one job, by its id")
+    done: list[dict[str, Any]] = []
     refused: list[str] = []
     with open_chosen(wanted, store=store, among=(Status.FAILED,)) as (service, job_ids):
         operator = Operator(service, by=who())
         for job_id in job_ids:
             try:
-                chain = operator.check_can_retry(job_id) if dry_run else operator.retry(job_id, reason=reason)
+                chain, choice = operator.retry(job_id, reason=reason, stage=stage, tasks=tasks, dry_run=dry_run)
             except NothingToRetry as exc:
                 refused.append(str(exc))
                 continue
-            chains.append(chain)
+            done.append(retry_document(chain, choice, retried=not dry_run))
             if not json:
-                write_out(f"job {job_id[:12]} {chain.job.job_type}: {_what(chain)}\n")
+                write_out(f"job {job_id[:12]} {chain.job.job_type}: {_what(chain, choice)}\n")
     if json:
-        print_json({"schema": 1, "jobs": [retry_document(chain, retried=not dry_run) for chain in chains]})
+        print_json({"schema": 1, "jobs": done})
     hint = (
         "" if dry_run else f"Whoever works on the queues runs it.\nIf nobody does: jobkit worker{store_option(store)}"
     )
-    conclude(done=len(chains), refused=refused, json=json, hint=hint)
+    conclude(done=len(done), refused=refused, json=json, hint=hint)
 
 
-def _what(chain: Chain) -> str:
+def _what(chain: Chain, choice: Choice) -> str:
     """Say what runs again."""
-    if chain.job.status is not Status.FAILED:
+    if not chain.job.status.ended:
         return f"round {chain.job.round} goes on; its message is sent again"
-    stage = chain.find_stage(chain.job.stage) if chain.job.stage is not None else None
+    stage = None if choice.stage is None else chain.find_stage(choice.stage)
     if stage is None:
         return f"round {coming_round(chain)}: its result is made again"
     where = f"round {coming_round(chain)}: stage {stage.number} {stage.name}"
-    if not stage.task_count:
+    count = choice.count(chain)
+    if count is None:
         return f"{where} is planned again"
-    return f"{where}, {stage.task_count - stage.summary.completed:,} of {stage.task_count:,} tasks run again"
+    return f"{where}, {count:,} of {stage.task_count:,} tasks {'runs' if count == 1 else 'run'} again"

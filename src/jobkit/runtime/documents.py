@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from .model import Audit, Chain, Failure, JobRecord, StageRecord, Status, Summary, TaskRecord
+from .model import Audit, Chain, Failure, JobRecord, StageRecord, Summary, TaskRecord
 from .payload import stored_json
 from .repair import Look
+from .retry_choice import Choice
 from .rows import write_time
 
 SCHEMA: Final = 1
@@ -114,14 +115,23 @@ def cancel_document(chain: Chain, *, cancelled: bool) -> dict[str, Any]:
     return {"job_id": chain.job.job_id, "status": chain.job.status.value, "cancelled": cancelled}
 
 
-def retry_document(chain: Chain, *, retried: bool) -> dict[str, Any]:
-    """Write as JSON data that another round of a job begins, or goes on, or would; `chain` is the job as it was."""
-    return {"job_id": chain.job.job_id, "round": coming_round(chain), "retried": retried}
+def retry_document(chain: Chain, choice: Choice, *, retried: bool) -> dict[str, Any]:
+    """Write as JSON data that another round of a job begins, or goes on, or would; `chain` is the job as it was.
+
+    `tasks` is how many run again at the stage, null where it is planned again or a round that goes on is only woken.
+    """
+    return {
+        "job_id": chain.job.job_id,
+        "round": coming_round(chain),
+        "stage": choice.stage,
+        "tasks": choice.count(chain) if chain.job.status.ended else None,
+        "retried": retried,
+    }
 
 
 def coming_round(chain: Chain) -> int:
     """Return which round a retry of a job begins, or goes on with."""
-    return chain.job.round + (chain.job.status is Status.FAILED)
+    return chain.job.round + chain.job.status.ended
 
 
 def _time(time: datetime | None) -> str | None:

@@ -8,6 +8,7 @@
     │   ├── InvalidSelection
     │   ├── InvalidSource
     │   ├── InvalidFilter
+    │   ├── InvalidRetry
     │   ├── InvalidSetting
     │   ├── OptionsContradict
     │   └── NotHashable
@@ -202,13 +203,21 @@ class JobHasEnded(JobkitError):
 
 
 class NothingToRetry(JobkitError):
-    """Raised when a job is to be retried that has not failed."""
+    """Raised when a job is to be retried, and has nothing that failed."""
 
-    def __init__(self, *, job_id: str, status: str, ended: bool) -> None:
-        """Name the job and what it is."""
-        self.job_id, self.status = job_id, status
-        what = f"has ended ({status})" if ended else f"has not ended ({status})"
+    def __init__(self, *, job_id: str, what: str) -> None:
+        """Name the job and what holds for it."""
+        self.job_id, self.what = job_id, what
         super().__init__(f"job {job_id[:12]} {what}: there is nothing to retry")
+
+
+class InvalidRetry(WrongUsage):
+    """Raised when what of a job is to be retried is not there."""
+
+    def __init__(self, *, job_id: str, reason: str) -> None:
+        """Name the job and what is wrong with the choice."""
+        self.job_id, self.reason = job_id, reason
+        super().__init__(f"job {job_id[:12]}: {reason}")
 
 
 class NotToBePurged(JobkitError):

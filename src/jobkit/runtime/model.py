@@ -166,7 +166,7 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRecord:
-    """One stage of a job."""
+    """One stage of a job. `chosen` are the tasks that its round runs again; None for all that had not completed."""
 
     job_id: str
     number: int
@@ -178,6 +178,7 @@ class StageRecord:
     task_count: int | None = None
     policy: Policy = Policy()
     skipped: bool = False
+    chosen: tuple[int, ...] | None = None
     stop: bool = False
     error: Failure | None = None
     summary: Summary = Summary()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from .errors import EntityChanged, JobHasEnded, JobIsBeingPurged, NothingToRetry
+from .errors import EntityChanged, JobHasEnded
 from .messages import JOBS_QUEUE, Kind
-from .model import Audit, Chain, Status
+from .model import Audit, Chain
 from .outbox import job_message
 from .reopening import Reopening
 from .repair import Look, Repair
+from .retry_choice import Choice, choose
 from .service import Service
 
 MAX_REASON_CHARS: Final = 1_000
+_SHOWN: Final = 5
 
 
 class Operator:
@@ -36,23 +40,40 @@ class Operator:
         self._service.outbox.send(JOBS_QUEUE, replace(job_message(Kind.CANCEL, chain.job), reason=text))
         return chain
 
-    def retry(self, job_id: str, *, reason: str = "") -> Chain:
-        """Begin another round of a failed job: what completed is kept, the rest of the stage where it failed runs again.
+    def retry(
+        self,
+        job_id: str,
+        *,
+        reason: str = "",
+        stage: str | None = None,
+        tasks: Sequence[str] = (),
+        dry_run: bool = False,
+    ) -> tuple[Chain, Choice]:
+        """Begin another round of a job: what completed is kept, what failed runs again, and the stages after it too.
 
-        Again is safe: while the round goes on, its message is sent once more. Returns the job as it was. Raises
-        UnknownJob, NothingToRetry.
+        Which is that: all of the stage at which the job failed, or of an earlier one by its number, name or slug, or some
+        of its `tasks` by their ids or, with the stage, by their indexes: then the other failed ones stay failed and count
+        again. Again is safe: while the round goes on, its message is sent once more.
+        Returns the job as it was, and what runs again; with `dry_run` that is all.
+        Raises UnknownJob, NothingToRetry, InvalidRetry, JobIsBeingPurged.
         """
+        repository = self._service.repository
         reopening = Reopening(self._service)
-        chain = self.check_can_retry(job_id)
-        self.note(job_id, "retry", reason)
-        while chain.job.status is Status.FAILED:
-            try:
-                reopening.begin(chain)
-                return chain
-            except EntityChanged:
-                chain = self.check_can_retry(job_id)
-        reopening.ask(chain.job)
-        return chain
+        is_noted = dry_run
+        while True:
+            chain = repository.get_chain(job_id)
+            choice = choose(repository, chain, stage=stage, tasks=tasks)
+            if not is_noted:
+                self.note(job_id, _describe(stage, tasks), reason)
+                is_noted = True
+            if dry_run:
+                return chain, choice
+            if not chain.job.status.ended:
+                reopening.ask(chain.job)
+                return chain, choice
+            with contextlib.suppress(EntityChanged):  # somebody else has begun it: read again
+                reopening.begin(chain, choice)
+                return chain, choice
 
     def repair(self, job_id: str, *, force: bool = False, reason: str = "", dry_run: bool = False) -> Look:
         """Look at a job and mend what is broken; with `dry_run` write nothing. Raises UnknownJob.
@@ -66,19 +87,6 @@ class Operator:
                 finding.do()
         return look
 
-    def check_can_retry(self, job_id: str) -> Chain:
-        """Return a job that has failed, or is in a further round already.
-
-        Raises UnknownJob, NothingToRetry, JobIsBeingPurged.
-        """
-        chain = self._service.repository.get_chain(job_id)
-        job = chain.job
-        if job.is_purging:
-            raise JobIsBeingPurged(job_id=job_id)
-        if job.status is not Status.FAILED and (job.status.ended or job.round == 1):
-            raise NothingToRetry(job_id=job_id, status=job.status.value, ended=job.status.ended)
-        return chain
-
     def check_can_cancel(self, job_id: str) -> Chain:
         """Return a job that can be cancelled. Raises UnknownJob, JobHasEnded."""
         chain = self._service.repository.get_chain(job_id)
@@ -91,3 +99,10 @@ class Operator:
         service = self._service
         audit = Audit(action=action, by=self._by, reason=reason[:MAX_REASON_CHARS], at=service.clock.now())
         service.repository.add_audit(job_id, audit, token=service.outbox.token())
+
+
+def _describe(stage: str | None, tasks: Sequence[str]) -> str:
+    """Name a retry by what was chosen."""
+    where = "" if stage is None else f" of stage {stage}"
+    listed = ", ".join(tasks[:_SHOWN]) + (", …" if len(tasks) > _SHOWN else "")
+    return f"retry{where}" + (f", tasks {listed}" if tasks else "")

@@ -14,6 +14,7 @@ from .messages import JOBS_QUEUE, Incoming, Kind, Message
 from .model import Chain, JobRecord, StageRecord, StageState, TaskRef
 from .outbox import PAGE, job_message, stage_message
 from .resending import send_waiting
+from .retry_choice import Choice
 from .rows import SHARD
 from .service import Service
 
@@ -26,10 +27,10 @@ class Reopening:
         self._service = service
         self._repository = service.repository
 
-    def begin(self, chain: Chain) -> None:
-        """Begin the next round of a failed job. Raises EntityChanged when somebody else has."""
+    def begin(self, chain: Chain, choice: Choice) -> None:
+        """Begin the next round of a job that has ended. Raises EntityChanged when somebody else has."""
         self._repository.index.add(self._repository.next_round(chain.job), recent=False)
-        self.ask(self._repository.begin_round(chain, self._service.clock.now()))
+        self.ask(self._repository.begin_round(chain, choice.stage, choice.tasks, self._service.clock.now()))
 
     def ask(self, job: JobRecord) -> None:
         """Send the message that does what a round begins with; again is safe."""
@@ -54,14 +55,14 @@ class Reopening:
                 self._repository.seal_again(chain, stage, service.clock.now())
 
     def _reset(self, stage: StageRecord) -> None:
-        """Queue all tasks that have not completed for the stage's round, a shard at a time."""
+        """Queue all tasks that have not completed, or those chosen, for the stage's round, a shard at a time."""
         left = True
         while left:
             left = False
             old = self._repository.tasks_to_reset(stage)
             for _, tasks in groupby(old, key=lambda task: task.ref.index // SHARD):
                 try:
-                    self._repository.reset(list(tasks), stage.round, self._service.clock.now())
+                    self._repository.reset(stage, list(tasks), self._service.clock.now())
                 except EntityChanged:
                     left = True  # somebody else does it too: read again
 

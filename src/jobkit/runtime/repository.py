@@ -246,9 +246,12 @@ class Repository:
             result_chunks=0,
         )
 
-    def begin_round(self, chain: Chain, now: datetime) -> JobRecord:
-        """Begin a job's next round and return its row: the stage that has tasks is to be reopened, the others planned."""
-        job = replace(self.next_round(chain.job), updated_at=now)
+    def begin_round(self, chain: Chain, at: int | None, chosen: tuple[int, ...] | None, now: datetime) -> JobRecord:
+        """Begin a job's next round and return its row: stage `at` is to be reopened for the `chosen` tasks or for all.
+
+        It is planned if it has none, as are the stages after it; None for no stage: the job is to be completed again.
+        """
+        job = replace(self.next_round(chain.job), stage=at, updated_at=now)
         operations = [Update(rows.write_job(job), chain.job.etag, Mode.REPLACE)]
         for stage in chain.stages:
             if job.stage is None or stage.number < job.stage:
@@ -262,6 +265,7 @@ class Repository:
                     state=StageState.REOPENING,
                     round=job.round,
                     owner=None,
+                    chosen=chosen,
                     stop=False,
                     error=None,
                     last_task=None,
@@ -276,13 +280,18 @@ class Repository:
         where = (Condition("status", "ne", Status.COMPLETED.value), Condition("round", "lt", stage.round))
         return self._tasks(stage, 0, stage.task_count or 0, where=where, select=(*_STATE, *_PARAMS))
 
-    def reset(self, tasks: Sequence[TaskRecord], round_: int, now: datetime) -> None:
-        """Queue tasks of one shard for a round, as if they had just been planned."""
+    def reset(self, stage: StageRecord, tasks: Sequence[TaskRecord], now: datetime) -> None:
+        """Queue tasks of one shard for a stage's round, as if they had just been planned; what is not chosen stays failed."""
+        chosen = None if stage.chosen is None else set(stage.chosen)
         updates: list[Update] = []
         for task in tasks:
-            properties = _planned(task.params_json, round_, now)
+            if chosen is not None and task.ref.index not in chosen:
+                updates.append(_update(task.ref, task.etag, {"round": stage.round}))
+                continue
             entity = Entity(
-                partition=rows.ref_partition(task.ref), row=rows.task_row(task.ref.index), properties=properties
+                partition=rows.ref_partition(task.ref),
+                row=rows.task_row(task.ref.index),
+                properties=_planned(task.params_json, stage.round, now),
             )
             updates.append(Update(entity, task.etag, Mode.REPLACE))
         for part in _cut(updates):

@@ -325,6 +325,8 @@ def write_stage(stage: StageRecord) -> Entity:
         "summary": write_summary(stage.summary),
         "last_task": stage.last_task or "",
     }
+    if stage.chosen is not None:
+        properties["chosen"] = ",".join(map(str, stage.chosen))
     put_policy(properties, stage.policy)
     if stage.owner is not None:
         put_owner(properties, stage.owner)
@@ -351,6 +353,7 @@ def read_stage(entity: Entity) -> StageRecord:
         task_count=None if count < 0 else count,
         policy=get_policy(p),
         skipped=bool(p.get("skipped", False)),
+        chosen=tuple(map(int, str(p["chosen"]).split(","))) if p.get("chosen") else None,
         stop=bool(p.get("stop", False)),
         error=get_failure(p),
         summary=read_summary(str(p.get("summary") or "{}")),

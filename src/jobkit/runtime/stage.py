@@ -57,7 +57,7 @@ class Stage(Generic[J, T, R]):
     @property
     def slug(self) -> str:
         """The name as it can be typed: lower case, with underscores."""
-        return re.sub(r"[^a-z0-9]+", "_", self.name.lower()).strip("_")
+        return slug_of(self.name)
 
     @cached_property
     def item_codec(self) -> Codec:
@@ -252,3 +252,8 @@ def _name(function: Callable[..., Any]) -> str:
 def _class_of(function: Callable[..., Any]) -> str:
     """Return the name of the class in whose body a function is defined, as the class itself will have it."""
     return getattr(function, "__qualname__", "").rpartition(".")[0] or _name(function)
+
+
+def slug_of(name: str) -> str:
+    """Return a stage's name as it can be typed: lower case, with underscores."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

@@ -63,12 +63,23 @@ def show_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
 
 def cancel_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
     """Ask for the end of a job (202), which whoever works on its queues brings about."""
-    return _act(app, request, Operator.cancel)
+    query = read_query(request, ("reason",))
+    return _act(app, request, lambda operator, job_id: operator.cancel(job_id, reason=query.get("reason", "")))
 
 
 def retry_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
     """Begin another round of a failed job (202)."""
-    return _act(app, request, Operator.retry)
+    query = read_query(request, ("reason", "stage", "task"))
+    return _act(
+        app,
+        request,
+        lambda operator, job_id: operator.retry(
+            job_id,
+            reason=query.get("reason", ""),
+            stage=query.get("stage"),
+            tasks=[task.strip() for task in query["task"].split(",")] if "task" in query else (),
+        ),
+    )
 
 
 def list_tasks(app: App, request: func.HttpRequest) -> func.HttpResponse:
@@ -118,12 +129,11 @@ def check_ready(app: App) -> func.HttpResponse:
     return answer_json({"status": "ready"})
 
 
-def _act(app: App, request: func.HttpRequest, act: Callable[..., Chain]) -> func.HttpResponse:
+def _act(app: App, request: func.HttpRequest, act: Callable[[Operator, str], object]) -> func.HttpResponse:
     """Do what an operator asks for; answer with the job as it is then."""
-    query = read_query(request, ("reason",))
     repository = app.service.repository
     job_id = repository.resolve_job_id(request.route_params["job_id"])
-    act(Operator(app.service, by=_who(request)), job_id, reason=query.get("reason", ""))
+    act(Operator(app.service, by=_who(request)), job_id)
     return answer_json(job_document(repository.get_chain(job_id)), status=HTTPStatus.ACCEPTED)
 
 
