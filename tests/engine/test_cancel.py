@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from driver import Driver
+from faulty import Fault, Faulty, Kind
 from invariants import check_invariants
 from jobkit.runtime.errors import JobHasEnded, UnknownJob
 from jobkit.runtime.model import Audit
@@ -145,3 +146,61 @@ def test_many_queued_tasks_are_settled_in_pages(drive: Drive):
     driver.run()
 
     assert ended(driver, job_id)[2] == [("failed", 0, 2_300)]
+
+
+@pytest.mark.parametrize(("now", "seen"), [(True, [False, False, True, True]), (False, [False, False, False, False])])
+@pytest.mark.parametrize("options", [{}, {"batch": 2}])
+def test_what_runs_is_told_to_end_only_when_it_is_to_end_now(
+    drive: Drive, now: bool, seen: list[bool], options: dict[str, Any]
+):
+    asked: list[bool] = []
+
+    def run(task: Any) -> int:
+        asked.append(task.cancelled)
+        Operator(driver.service, by="ann@desk").cancel(driver.submit("one_stage", {"n": 1}), now=now)
+        for seconds in (4, 2, 10):
+            driver.clock.advance(seconds)
+            asked.append(task.cancelled)
+        return 0
+
+    driver = drive(one_stage(run, **options))
+    job_id = driver.finish("one_stage", {"n": 1})["job_id"]
+
+    assert asked == seen  # asked of the store every 5 s
+    assert ended(driver, job_id) == ("failed", "cancelled by ann@desk", [("completed", 1, 0)])
+    assert [audit.action for audit in driver.repository.audits(job_id)] == ["cancel now" if now else "cancel"]
+
+
+def test_a_retry_of_a_cancelled_job_is_not_told_to_end(drive: Drive):
+    asked: list[bool] = []
+
+    def run(task: Any) -> int:
+        if task.index == 0 and not asked:
+            Operator(driver.service, by="ann@desk").cancel(driver.submit("one_stage", {"n": 2}), now=True)
+        asked.append(task.cancelled)
+        return 0
+
+    driver = drive(one_stage(run), batch=1)
+    job_id = driver.finish("one_stage", {"n": 2})["job_id"]
+    Operator(driver.service, by="ann@desk").retry(job_id)
+    driver.run()
+
+    assert (driver.job(job_id)["status"], asked) == ("completed", [True, False])
+
+
+def test_a_store_that_does_not_answer_is_no_reason_to_end(
+    drive_faulty: Callable[..., tuple[Driver, Faulty]],
+):
+    asked: list[bool] = []
+
+    def run(task: Any) -> int:
+        down.append(True)
+        asked.append(task.cancelled)
+        down.clear()
+        return 0
+
+    down: list[bool] = []
+    driver, faulty = drive_faulty(one_stage(run), faults=(Fault(Kind.FAILED, lambda _: bool(down)),))
+
+    assert (driver.finish("one_stage", {"n": 1})["status"], asked) == ("completed", [False])
+    assert len(faulty.happened) == 1

@@ -294,3 +294,14 @@ def test_three_stages_one_after_the_other_alone() -> None:
     doubles = [run_task(double, item) for item in run_fan_out(double, {"n": 3}, earlier={square: squares})]
 
     assert (squares, doubles, run_task(add, earlier={double: doubles})) == ([0, 1, 4], [0, 2, 8], 10)
+
+
+def test_a_task_can_be_told_that_it_is_cancelled() -> None:
+    class Patient(BaseController[Count]):
+        job_type = "patient"
+
+        @stage("Wait")
+        def wait(self, task: TaskContext[Count, None]) -> str:
+            return "cancelled" if task.cancelled else "done"
+
+    assert [run_task(Patient.wait), run_task(Patient.wait, cancelled=True)] == ["done", "cancelled"]

@@ -13,7 +13,7 @@ from .output import print_json, say, write_out
 from .session import store_option
 
 
-def main(wanted: Wanted, *, reason: str, dry_run: bool, yes: bool, json: bool, store: str) -> None:
+def main(wanted: Wanted, *, now: bool, reason: str, dry_run: bool, yes: bool, json: bool, store: str) -> None:
     """Run `jobkit cancel`; exit code 1 when one of the jobs had ended."""
     chains: list[Chain] = []
     ended: list[str] = []
@@ -30,7 +30,7 @@ def main(wanted: Wanted, *, reason: str, dry_run: bool, yes: bool, json: bool, s
             confirm(f"Cancel {'this job' if len(chains) == 1 else f'these {len(chains)} jobs'}?", yes=yes)
             for chain in list(chains):
                 try:
-                    operator.cancel(chain.job.job_id, reason=reason)
+                    operator.cancel(chain.job.job_id, reason=reason, now=now)
                 except JobHasEnded as exc:  # while the question stood there
                     chains.remove(chain)
                     ended.append(str(exc))
@@ -39,7 +39,8 @@ def main(wanted: Wanted, *, reason: str, dry_run: bool, yes: bool, json: bool, s
     else:
         for chain in chains:
             write_out(f"{_line(chain)}: {'would be' if dry_run else 'to be'} cancelled\n")
-    how = "Whoever works on the queues ends them; what runs, runs to its end."
+    running = "is told to end (task.cancelled)" if now else "runs to its end"
+    how = f"Whoever works on the queues ends them; what runs, {running}."
     hint = "" if dry_run else f"{how}\nIf nobody does: jobkit worker{store_option(store)}"
     conclude(done=len(chains), refused=ended, json=json, hint=hint)
 

@@ -182,6 +182,9 @@ def cancel(
     job_type: Types = None,
     since: Since = None,
     param: ParamValues = None,
+    now: Annotated[
+        bool, typer.Option("--now", metavar="", help="Tell what runs to end, too: task.cancelled becomes true.")
+    ] = False,
     reason: Reason = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Only say what would be cancelled.")] = False,
     yes: Yes = False,
@@ -192,7 +195,7 @@ def cancel(
     from .cancel import main as cancel_main
 
     wanted = _wanted(job_ids, status, job_type, since, param)
-    cancel_main(wanted, reason=reason, dry_run=dry_run, yes=yes, json=json, store=store)
+    cancel_main(wanted, now=now, reason=reason, dry_run=dry_run, yes=yes, json=json, store=store)
 
 
 @app.command()

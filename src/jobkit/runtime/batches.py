@@ -90,10 +90,12 @@ class Batches:
     def _claim(self, incoming: Incoming, found: _Rows) -> list[tuple[TaskRecord, Claim]]:
         """Claim what is wanted; return all that this delivery holds then, in index order."""
         service = self._service
-        claims = [(task, Claim(etag=task.etag)) for task in found.held]
+        claims = [(task, Claim(etag=task.etag, round=task.round)) for task in found.held]
         if found.wanted:
             etags = self._repository.claim_all(found.wanted, incoming.owner, service.worker, service.clock.now())
-            claims += [(task, Claim(etag=etag)) for task, etag in zip(found.wanted, etags, strict=True)]
+            claims += [
+                (task, Claim(etag=etag, round=task.round)) for task, etag in zip(found.wanted, etags, strict=True)
+            ]
             for task in found.wanted:
                 if task.status is Status.PROCESSING:
                     service.observe(service.event(Action.TAKEN_OVER, task.ref, attempt=task.attempt))

@@ -101,6 +101,7 @@ class TaskContext(Generic[J, T]):
         params: T,
         job: JobContext[J],
         report: Callable[[int, int, str], None],
+        is_cancelled: Callable[[], bool],
     ) -> None:
         """Made by jobkit."""
         self.task_id = task_id
@@ -109,11 +110,21 @@ class TaskContext(Generic[J, T]):
         self.params = params
         self.job = job
         self._report = report
+        self._is_cancelled = is_cancelled
         self._workdir: Path | None = None
 
     def progress(self, done: int, total: int, text: str = "") -> None:
         """Tell how far the task is; also its sign of life. Written at most every 15 s, so call it as often as you like."""
         self._report(done, total, text)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody has cancelled the job and wants what runs to end too (`jobkit cancel --now`).
+
+        A long task asks now and then and raises or returns what it has; the job fails either way. The store is asked at most
+        every 5 s, so ask as often as you like.
+        """
+        return self._is_cancelled()
 
     @property
     def workdir(self) -> Path:

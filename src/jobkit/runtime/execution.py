@@ -59,10 +59,13 @@ def run_task(
     attempt: int,
     params_json: str | None,
     report: Callable[[int, int, str], None],
+    is_cancelled: Callable[[], bool],
 ) -> Outcome:
     """Run one attempt. Whatever the user's code raises is an outcome; only StoreUnavailable passes through."""
     try:
-        result_json = attempt_task(job, stage, ref, attempt=attempt, params_json=params_json, report=report)
+        result_json = attempt_task(
+            job, stage, ref, attempt=attempt, params_json=params_json, report=report, is_cancelled=is_cancelled
+        )
         return Outcome(result_json=result_json)
     except StoreUnavailable:
         raise
@@ -82,6 +85,7 @@ def attempt_task(
     attempt: int,
     params_json: str | None,
     report: Callable[[int, int, str], None],
+    is_cancelled: Callable[[], bool],
 ) -> str:
     """Run one attempt and return, as JSON, what it returned. Raises what the user's code raises, PayloadRefused."""
     context: TaskContext[Any, Any] = TaskContext(
@@ -91,6 +95,7 @@ def attempt_task(
         params=None if params_json is None else stage.read_item(params_json, what=f"the item of task {ref.index}"),
         job=job.context,
         report=report,
+        is_cancelled=is_cancelled,
     )
     try:
         value = call_task(stage, job.host(stage), context)

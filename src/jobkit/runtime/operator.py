@@ -28,15 +28,18 @@ class Operator:
         self._service = service
         self._by = by
 
-    def cancel(self, job_id: str, *, reason: str = "") -> Chain:
+    def cancel(self, job_id: str, *, reason: str = "", now: bool = False) -> Chain:
         """Ask for the end of a job that has not ended: it fails with the reason, whatever stage it is at.
 
-        Tasks that have not started are failed, what runs ends by itself; whoever works on the queues does it. Again is
-        safe, and sends again. Returns the job as it was. Raises UnknownJob, JobHasEnded.
+        Tasks that have not started are failed, what runs ends by itself; with `now` it is told to (`task.cancelled`).
+        Whoever works on the queues does it. Again is safe, and sends again. Returns the job as it was. Raises UnknownJob,
+        JobHasEnded.
         """
         chain = self.check_can_cancel(job_id)
         text = f"cancelled by {self._by}" + (f": {reason[:MAX_REASON_CHARS]}" if reason else "")
-        self.note(job_id, "cancel", reason)
+        self.note(job_id, "cancel now" if now else "cancel", reason)
+        if now:
+            self._service.repository.end_now(chain.job)
         self._service.outbox.send(JOBS_QUEUE, replace(job_message(Kind.CANCEL, chain.job), reason=text))
         return chain
 

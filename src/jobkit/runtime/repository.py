@@ -470,6 +470,21 @@ class Repository:
         rest = (task for shard in open_shards for task in self.tasks_of_shard(stage, shard) if task.status.ended)
         return merge([*marked.values(), summarise(rest)])
 
+    def end_now(self, job: JobRecord) -> None:
+        """Note that the running tasks of a job's round are to end too (idempotent)."""
+        properties: Properties = {"row_version": rows.ROW_VERSION, "round": job.round}
+        with contextlib.suppress(EntityExists):
+            row = rows.end_now_row(job.epoch, job.round)
+            self._tables.insert(rows.JOBS, Entity(partition=job.job_id, row=row, properties=properties))
+
+    def is_to_end_now(self, job_id: str, epoch: str, round_: int) -> bool:
+        """Whether the running tasks of a job's round are to end."""
+        try:
+            self._tables.get(rows.JOBS, job_id, rows.end_now_row(epoch, round_), select=())
+        except EntityNotFound:
+            return False
+        return True
+
     # Messages that could not be understood
 
     def keep_poison(self, queue: str, message_id: str, body: str, reason: str, now: datetime) -> None:

@@ -1,6 +1,6 @@
 """Rows: where each record is kept and how it is written as properties. Only the repository uses it.
 
-Table `jobs`, one partition a job: `job`, `stage-NN`, `chunk-TOKEN-NNNN` (parts of a long result),
+Table `jobs`, one partition a job: `job`, `stage-NN`, `audit-…`, `end-now-…`, `chunk-TOKEN-NNNN` (parts of a long result),
 `earlier-NNNN` (parts of an explicit list of earlier results).
 Table `tasks`: a partition for each shard, `JOB.SS.PLAN.t.NNNNNNNN`, and for each group of markers,
 `JOB.SS.PLAN.mL.RRRR.NNNNNNNN`. Table `index`: the partition `jobs` with `active` and `recent` rows, `poison` with
@@ -100,6 +100,11 @@ def task_row(index: int) -> str:
 def ref_partition(ref: TaskRef) -> str:
     """Return the partition of a task's row."""
     return shard_partition(ref.job_id, ref.stage, ref.plan, ref.index // SHARD)
+
+
+def end_now_row(epoch: str, round_: int) -> str:
+    """Return the key of the row which says that running tasks of a job's round are to end; it is before the job row."""
+    return f"end-now-{epoch}-{round_:04}"
 
 
 def active_row(job: JobRecord) -> str:

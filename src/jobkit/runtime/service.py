@@ -38,6 +38,7 @@ from .summary import first_error, merge, summarise
 
 MAX_BACKOFF: Final = timedelta(minutes=10)
 PROGRESS_EVERY: Final = timedelta(seconds=15)
+CANCELLED_EVERY: Final = timedelta(seconds=5)
 
 _ANY = Codec(Any)
 
@@ -52,10 +53,13 @@ class Submitted:
 
 @dataclass(slots=True, kw_only=True)
 class Claim:
-    """A claimed task's ETag, which progress reports move on."""
+    """A claimed task's ETag, which progress reports move on, in a round; and when the task last told or asked for something."""
 
     etag: str
+    round: int
     reported_at: datetime | None = None
+    asked_at: datetime | None = None
+    is_cancelled: bool = False
 
 
 @dataclass(slots=True)
@@ -322,7 +326,7 @@ class Service:
             except (EntityChanged, EntityNotFound):
                 etag = ""
             if etag:
-                return self._run(incoming, loaded, ref, message.params_json, Claim(etag=etag))
+                return self._run(incoming, loaded, ref, message.params_json, Claim(etag=etag, round=message.round))
         return self._decide(incoming, loaded, ref)
 
     def _decide(self, incoming: Incoming, loaded: LoadedJob, ref: TaskRef) -> None:
@@ -342,7 +346,9 @@ class Service:
                 if refusal:
                     return self.drop(message, refusal)
                 if task.owner == incoming.owner:  # a doubtful claim that had succeeded
-                    return self._run(incoming, loaded, ref, task.params_json, Claim(etag=task.etag))
+                    return self._run(
+                        incoming, loaded, ref, task.params_json, Claim(etag=task.etag, round=message.round)
+                    )
                 self.observe(self.event(Action.TAKEN_OVER, ref, attempt=task.attempt))
             elif task.round != message.round or task.attempt != message.attempt:
                 if mine and task.round == message.round and task.attempt == message.attempt + 1:
@@ -354,7 +360,7 @@ class Service:
                 etag = self._claim(ref, task.etag, incoming)
             except EntityChanged:
                 continue
-            return self._run(incoming, loaded, ref, task.params_json, Claim(etag=etag))
+            return self._run(incoming, loaded, ref, task.params_json, Claim(etag=etag, round=message.round))
 
     def _fail_stopped(self, incoming: Incoming, task: TaskRecord) -> bool:
         """Fail a task that is not to be tried again because its stage was stopped; False when it goes on."""
@@ -394,6 +400,16 @@ class Service:
                 except (EntityChanged, EntityNotFound):
                     return  # recording finds out whose the row is
 
+        def is_cancelled() -> bool:
+            with lock:
+                now = self.clock.now()
+                if claim.asked_at is None or now - claim.asked_at >= CANCELLED_EVERY:
+                    claim.asked_at = now
+                    with contextlib.suppress(StoreUnavailable):  # no reason for a task to end
+                        epoch = loaded.record.epoch
+                        claim.is_cancelled = self.repository.is_to_end_now(ref.job_id, epoch, claim.round)
+                return claim.is_cancelled
+
         try:
             stage = loaded.stage(ref.stage)
         except CodeChanged as exc:
@@ -401,7 +417,9 @@ class Service:
         if params_json is None and stage.fan_out_function is not None:  # too large for the message
             task = self.repository.find_task(ref)
             params_json = task.params_json if task is not None else None
-        outcome = run_task(loaded, stage, ref, attempt=number, params_json=params_json, report=report)
+        outcome = run_task(
+            loaded, stage, ref, attempt=number, params_json=params_json, report=report, is_cancelled=is_cancelled
+        )
         if outcome.failure is None or outcome.permanent or number >= stage.options.max_attempts:
             return outcome, None
         return outcome, self._backoff(stage, number) if outcome.delay is None else outcome.delay

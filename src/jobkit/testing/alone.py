@@ -50,6 +50,7 @@ def run_task(
     attempt: int = 1,
     earlier: Earlier | None = None,
     progress: list[Progress] | None = None,
+    cancelled: bool = False,
     controller: type[BaseController[Any]] | None = None,
 ) -> R: ...
 @overload
@@ -62,6 +63,7 @@ def run_task(
     attempt: int = 1,
     earlier: Earlier | None = None,
     progress: list[Progress] | None = None,
+    cancelled: bool = False,
     controller: type[BaseController[Any]] | None = None,
 ) -> R: ...
 def run_task(
@@ -73,6 +75,7 @@ def run_task(
     attempt: int = 1,
     earlier: Earlier | None = None,
     progress: list[Progress] | None = None,
+    cancelled: bool = False,
     controller: type[BaseController[Any]] | None = None,
 ) -> Any:
     """Run one task's code once and return what it returned, read back from JSON as a real run would.
@@ -88,6 +91,7 @@ def run_task(
         attempt: Which attempt, from 1.
         earlier: What `task.job.results(stage)` yields.
         progress: A list to which every report of `task.progress` is added (a real run writes one every 15 s).
+        cancelled: What `task.cancelled` says.
         controller: Whose stage it is, where several controllers share it.
 
     Raises:
@@ -112,7 +116,15 @@ def run_task(
     number = number_of(type(job.controller), stage)
     ref = TaskRef(job_id=job.record.job_id, stage=number, plan="alone", index=index)
     text = outside_of_a_loop(
-        lambda: attempt_task(job, stage, ref, attempt=attempt, params_json=params_json, report=report)
+        lambda: attempt_task(
+            job,
+            stage,
+            ref,
+            attempt=attempt,
+            params_json=params_json,
+            report=report,
+            is_cancelled=lambda: cancelled,
+        )
     )
     return stage.result_codec.decode(text)
 

@@ -63,8 +63,9 @@ def show_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
 
 def cancel_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
     """Ask for the end of a job (202), which whoever works on its queues brings about."""
-    query = read_query(request, ("reason",))
-    return _act(app, request, lambda operator, job_id: operator.cancel(job_id, reason=query.get("reason", "")))
+    query = read_query(request, ("reason", "now"))
+    now = read_flag(query, "now")
+    return _act(app, request, lambda operator, job_id: operator.cancel(job_id, reason=query.get("reason", ""), now=now))
 
 
 def retry_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
