@@ -41,6 +41,7 @@ class MadeApp:
         make_app(folder)
         self.folder = folder
         account, self.hub = new_account()
+        self.account = account
         self.settings = {"AzureWebJobsStorage": account.connection_string, "JOBKIT_HUB": self.hub}
         self.service = QueueServiceClient.from_connection_string(account.connection_string)
         for name, text in (controllers or {}).items():

@@ -15,7 +15,12 @@ from typing import Any
 import pytest
 
 from azurite import KEY
+from driver import Driver
+from faulty import Fault, Faulty, Kind
 from functions_host.host import FunctionsHost
+from jobkit.runtime.clock import SystemClock
+from jobkit.runtime.controllers import HelloWorlds
+from jobkit.runtime.storage.azure import AzureStore
 from made_app import Answer, Client, MadeApp, ask
 from waiting import wait_until
 
@@ -285,6 +290,50 @@ def test_a_failed_job_can_be_retried_and_a_completed_one_not(made: MadeApp, clie
     wait_until_idle(made)
 
 
+def test_operators_do_to_many_jobs_what_they_do_to_one(made: MadeApp, client: Client):
+    failed = [client.run("raises", {"n": n, "bad": 0})["job_id"] for n in (11, 12)]
+    completed = client.run("raises", {"n": 1, "bad": 5})["job_id"]
+
+    one = client.post("retry", {"type": ["raises"], "param": {"n": 12}, "dry_run": True}).document
+    both = client.post("retry", {"job_ids": [*failed, completed[:12]], "stage": "try"}).document
+    for job_id in failed:
+        client.ended(job_id)
+    wait_until_idle(made)
+    looked = client.post("repair", {"job_ids": failed}).document
+    purged = client.post("purge", {"older_than": "0s", "type": "raises", "param": {"n": 12}}).document
+
+    again = {"round": 2, "stage": 1, "tasks": 1}
+    assert one == {
+        "schema": 1,
+        "jobs": [{"job_id": failed[1], **again, "retried": False}],
+        "refused": [],
+        "complete": True,
+    }
+    assert both["jobs"] == [{"job_id": job_id, **again, "retried": True} for job_id in failed]
+    assert [(each["job_id"], each["error"]) for each in both["refused"]] == [(completed, "NothingToRetry")]
+    assert [(look["job_id"], look["findings"]) for look in looked["jobs"]] == [(job_id, []) for job_id in failed]
+    gone = {"job_id": failed[1], "status": "failed", "purged": True}
+    assert (purged["jobs"], purged["rows"], purged["complete"]) == ([gone], 2 + 12 + 1, True)
+    assert client.get(f"jobs/{failed[1]}").status == 404
+
+
+def test_the_timer_repairs_what_does_not_move(made: MadeApp, client: Client):
+    wait_until_idle(made)
+    with AzureStore(made.account, hub=made.hub) as azure:
+        # its message comes late, and is lost
+        faulty = Faulty(azure.store, Fault(Kind.LATE, lambda call: call.verb == "send"))
+        job_id = Driver(faulty.store, [HelloWorlds], clock=SystemClock()).submit("hello_worlds", {"n": 2})
+    made.service.get_queue_client(f"{made.hub}-jobs").clear_messages()
+    for _ in range(2):  # what has not moved between two looks is lost
+        client.host.fire("repair_timer")
+
+    job = client.ended(job_id)
+
+    assert (job["status"], [each["action"] for each in job["audit"]]) == ("completed", ["repair: not planned"])
+    told = [log.text for log in client.host.logs if log.category == "jobkit" and "repaired" in log.text]
+    assert told == [f"job {job_id[:12]} hello_worlds: repaired: not planned"]
+
+
 def test_no_key_is_told_by_anything_that_the_app_logs(client: Client):
     client.run("hello_worlds", {"n": 2})
     client.get("health")
@@ -385,6 +434,11 @@ def test_only_livez_needs_no_key(client: Client):
         ("GET", "jobs/abc/tasks"): 401,
         ("POST", "jobs/abc/cancel"): 401,
         ("POST", "jobs/abc/retry"): 401,
+        ("POST", "jobs/abc/repair"): 401,
+        ("POST", "cancel"): 401,
+        ("POST", "retry"): 401,
+        ("POST", "repair"): 401,
+        ("POST", "purge"): 401,
     }
 
     found = {

@@ -9,7 +9,7 @@ from typing import Final
 from .errors import RowDamaged, UnknownJob
 from .model import JobRecord, Listed
 from .operator import Operator
-from .purging import LISTED_AHEAD, Purging
+from .purging import LISTED_AHEAD, Purging, TimeIsUp
 from .selection import Selection
 from .service import Service
 
@@ -29,10 +29,6 @@ class Care:
     purged_rows: int = 0
     damaged: list[str] = field(default_factory=list[str])
     is_complete: bool = True
-
-
-class _TimeIsUp(Exception):
-    """Raised to break a purge off; the next one goes on."""
 
 
 class Caretaker:
@@ -84,10 +80,10 @@ class Caretaker:
         def count(rows: int) -> None:
             care.purged_rows += rows
             if self._service.clock.now() >= until:
-                raise _TimeIsUp
+                raise TimeIsUp
 
         try:
             for job in self._purging.find(Selection(), self._service.clock.now() - retention):
                 care.purged += self._purging.purge(job, count)
-        except _TimeIsUp:
+        except TimeIsUp:
             care.is_complete = False

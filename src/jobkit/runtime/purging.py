@@ -22,6 +22,10 @@ LISTED_AHEAD: Final = timedelta(hours=1)
 _ENDED: Final = frozenset({Status.COMPLETED, Status.FAILED})
 
 
+class TimeIsUp(Exception):
+    """Raised by whoever hears how many rows have been deleted, to break a purge off; the next one goes on."""
+
+
 class Purging:
     """The part of the service that deletes jobs."""
 

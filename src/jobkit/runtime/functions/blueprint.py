@@ -17,7 +17,7 @@ from jobkit.runtime.service import Submitted
 from jobkit.runtime.settings import hub_name
 from jobkit.runtime.storage.ports import Delivery
 
-from . import routes
+from . import operations, routes, upkeep
 from .answers import answer_json, answer_or_problem
 from .app import App
 
@@ -75,8 +75,13 @@ def blueprint(controllers: Sequence[str] = DEFAULT_MODULES) -> JobBlueprint:
     _add_route(made, "submit_job", "POST", "jobs/{job_type}", lambda req: routes.submit_job(app, req))
     _add_route(made, "show_job", "GET", "jobs/{job_id}", lambda req: routes.show_job(app, req))
     _add_route(made, "list_tasks", "GET", "jobs/{job_id}/tasks", lambda req: routes.list_tasks(app, req))
-    _add_route(made, "cancel_job", "POST", "jobs/{job_id}/cancel", lambda req: routes.cancel_job(app, req))
-    _add_route(made, "retry_job", "POST", "jobs/{job_id}/retry", lambda req: routes.retry_job(app, req))
+    _add_route(made, "cancel_job", "POST", "jobs/{job_id}/cancel", lambda req: operations.cancel_job(app, req))
+    _add_route(made, "retry_job", "POST", "jobs/{job_id}/retry", lambda req: operations.retry_job(app, req))
+    _add_route(made, "repair_job", "POST", "jobs/{job_id}/repair", lambda req: operations.repair_job(app, req))
+    _add_route(made, "cancel_jobs", "POST", "cancel", lambda req: operations.cancel_jobs(app, req))
+    _add_route(made, "retry_jobs", "POST", "retry", lambda req: operations.retry_jobs(app, req))
+    _add_route(made, "repair_jobs", "POST", "repair", lambda req: operations.repair_jobs(app, req))
+    _add_route(made, "purge_jobs", "POST", "purge", lambda req: operations.purge_jobs(app, req))
     try:
         hub = hub_name(os.environ)
     except InvalidSetting as exc:  # another hub's messages must not be taken; readyz and health tell of it too
@@ -84,6 +89,7 @@ def blueprint(controllers: Sequence[str] = DEFAULT_MODULES) -> JobBlueprint:
         return made
     for name, queue in _QUEUE_FUNCTIONS.items():
         _add_queue(made, app, name, queue, hub)
+    _add_timer(made, app)
     return made
 
 
@@ -111,6 +117,13 @@ def _add_queue(made: JobBlueprint, app: App, name: str, queue: str, hub: str) ->
     made.queue_trigger(  # pyright: ignore[reportUnknownMemberType] - its keywords are not typed
         arg_name="message", queue_name=f"{hub}-{queue}", connection=CONNECTION
     )(handle)
+
+
+def _add_timer(made: JobBlueprint, app: App) -> None:
+    def repair_timer(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by this name
+        upkeep.look_after_jobs(app)
+
+    made.timer_trigger(arg_name="timer", schedule=upkeep.SCHEDULE)(repair_timer)
 
 
 def _delivery(message: func.QueueMessage) -> Delivery:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import platform
-from collections.abc import Callable
 from http import HTTPStatus
 from itertools import islice
 from typing import Any, Final
@@ -17,7 +15,6 @@ from jobkit.runtime.documents import SCHEMA, job_document, task_document
 from jobkit.runtime.errors import JobkitError
 from jobkit.runtime.messages import JOBS_QUEUE
 from jobkit.runtime.model import Chain, StageRecord, Status
-from jobkit.runtime.operator import Operator
 from jobkit.runtime.processing import QUEUES
 
 from .answers import BadRequest, answer_json
@@ -59,28 +56,6 @@ def show_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
     chain = _chain(app, request)
     audits = repository.audits(chain.job.job_id)
     return answer_json(job_document(chain, repository.open_progress(chain), audits=audits))
-
-
-def cancel_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
-    """Ask for the end of a job (202), which whoever works on its queues brings about."""
-    query = read_query(request, ("reason", "now"))
-    now = read_flag(query, "now")
-    return _act(app, request, lambda operator, job_id: operator.cancel(job_id, reason=query.get("reason", ""), now=now))
-
-
-def retry_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
-    """Begin another round of a failed job (202)."""
-    query = read_query(request, ("reason", "stage", "task"))
-    return _act(
-        app,
-        request,
-        lambda operator, job_id: operator.retry(
-            job_id,
-            reason=query.get("reason", ""),
-            stage=query.get("stage"),
-            tasks=[task.strip() for task in query["task"].split(",")] if "task" in query else (),
-        ),
-    )
 
 
 def list_tasks(app: App, request: func.HttpRequest) -> func.HttpResponse:
@@ -128,21 +103,6 @@ def check_ready(app: App) -> func.HttpResponse:
     """Say that jobs can be taken: the store answers. Raises StoreUnavailable, InvalidSetting."""
     app.queues.length(JOBS_QUEUE)
     return answer_json({"status": "ready"})
-
-
-def _act(app: App, request: func.HttpRequest, act: Callable[[Operator, str], object]) -> func.HttpResponse:
-    """Do what an operator asks for; answer with the job as it is then."""
-    repository = app.service.repository
-    job_id = repository.resolve_job_id(request.route_params["job_id"])
-    act(Operator(app.service, by=_who(request)), job_id)
-    return answer_json(job_document(repository.get_chain(job_id)), status=HTTPStatus.ACCEPTED)
-
-
-def _who(request: func.HttpRequest) -> str:
-    """Name the caller by what the platform's authentication says; where that is off, anybody could write the header."""
-    headers: Any = request.headers  # typed in part
-    is_on = os.environ.get("WEBSITE_AUTH_ENABLED", "").lower() == "true"
-    return str((headers.get("x-ms-client-principal-name") if is_on else None) or "an HTTP request")
 
 
 def _chain(app: App, request: func.HttpRequest) -> Chain:
