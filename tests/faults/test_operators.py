@@ -1,0 +1,75 @@
+"""An operator's commands at every call of a job that runs: what they refuse or find nothing for disturbs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from driver import Driver
+from fault_cases import JOBS, Trial, every_single_fault
+from faulty import Kind
+from jobkit.runtime.caretaking import Caretaker
+from jobkit.runtime.errors import NothingToRetry, NotToBePurged, UnknownJob
+from jobkit.runtime.operator import Operator
+from jobkit.runtime.purging import Purging
+from jobkit.runtime.selection import Selection
+
+Act = Callable[[Driver, str], None]
+MONTH = timedelta(days=30)
+
+
+def retry(driver: Driver, job_id: str) -> None:
+    """Everything that is not asked of one that has failed."""
+    for stage in (None, "1"):
+        try:
+            chain, _ = Operator(driver.service, by="operator").retry(job_id, stage=stage)
+        except (UnknownJob, NothingToRetry):
+            continue
+        raise AssertionError(f"a job that is {chain.job.status} was retried")
+
+
+def purge(driver: Driver, job_id: str) -> None:
+    purging = Purging(driver.service)
+    assert list(purging.find(Selection(), driver.clock.now() - MONTH)) == []
+    try:
+        job = purging.check(job_id)
+    except (UnknownJob, NotToBePurged):
+        return
+    assert job.status.ended  # and nobody needs it any more
+
+
+def look_after(driver: Driver, job_id: str) -> None:
+    for _ in range(2):
+        care = Caretaker(driver.service, by="the timer").look_after(retention=MONTH, most=timedelta(minutes=3))
+        assert (care.damaged, care.purged, care.is_complete) == ([], 0, True)
+
+
+def apart(act: Act) -> Callable[[Trial], Callable[[], None]]:
+    """Return what does it in a moment in which a job stands still."""
+
+    def of(run: Trial) -> Callable[[], None]:
+        def do() -> None:
+            act(Driver(run.faulty.store, [run.controller], clock=run.clock, worker="operator"), run.job_id)
+
+        def in_a_thread() -> None:
+            with ThreadPoolExecutor(1) as pool:  # not here: this thread may be in the middle of handling an error
+                pool.submit(do).result()
+
+        return in_a_thread
+
+    return of
+
+
+@pytest.mark.parametrize("act", [retry, purge, look_after])
+@pytest.mark.parametrize(
+    ("store", "name"),
+    [("memory", "three tasks in two stages"), ("memory", "two lanes with failures"), ("sqlite", "batches")],
+)
+def test_what_an_operator_does_to_a_running_job_disturbs_nothing(
+    tmp_path: Path, act: Act, store: str, name: str
+) -> None:
+    assert every_single_fault(JOBS[name], store, tmp_path, Kind.LEASE_LOST, meanwhile=apart(act)) == []
