@@ -80,6 +80,8 @@ class JobArguments:
     project: Project | None
     loaded: Loaded
     extra: dict[str, Any] = field(default_factory=dict[str, Any])
+    #: Whether the store outlives the command, so that an unfinished job can be gone on with.
+    lasting: bool = True
 
     def submit(self, service: Service) -> Submitted:
         """Submit the job."""
@@ -126,8 +128,9 @@ def run_job_command(
     arguments: Sequence[str],
     extra_options: Sequence[inspect.Parameter],
     body: Callable[[JobArguments], None],
+    own_options: Sequence[inspect.Parameter] = OWN_OPTIONS,
 ) -> None:
-    """Parse `JOB_TYPE [OPTIONS]` and call the body."""
+    """Parse `JOB_TYPE [OPTIONS]` and call the body. Those of the own options that a command lacks have their defaults."""
     project = here()
     loaded = load_controllers(project)
     if not arguments or arguments[0].startswith("-"):
@@ -140,7 +143,7 @@ def run_job_command(
     controller = loaded.registry.get(job_type)
 
     def with_values(given: dict[str, Any], values: dict[str, Any]) -> None:
-        own = {parameter.name: values[parameter.name] for parameter in OWN_OPTIONS}
+        own = {parameter.name: values.get(parameter.name, parameter.default) for parameter in OWN_OPTIONS}
         if own["params"] == "-" and own["source"] == "-":
             raise InvalidSource(source="standard input", reason="--params has it: give one of them as a file")
         from_file = _read_params(controller, own["params"])
@@ -160,12 +163,23 @@ def run_job_command(
             )
         )
 
+    app = job_app(command, controller, [*own_options, *extra_options], with_values)
+    app(rest, prog_name=f"jobkit {command} {job_type}")
+
+
+def job_app(
+    command: str,
+    controller: type[BaseController[Any]],
+    options: Sequence[inspect.Parameter],
+    body: Callable[[dict[str, Any], dict[str, Any]], None],
+) -> typer.Typer:
+    """Make the command line of one job type: the controller's parameters are options, and so are the command's own."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command(
         context_settings={"help_option_names": ["-h", "--help"]},
         epilog=f"For example: {example_of(command, controller)}",
-    )(command_for(controller, [*OWN_OPTIONS, *extra_options], with_values))
-    app(rest, prog_name=f"jobkit {command} {job_type}")
+    )(command_for(controller, options, body))
+    return app
 
 
 def _read_params(controller: type[BaseController[Any]], source: str | None) -> dict[str, Any]:
