@@ -63,6 +63,7 @@ def test_there_are_these_commands():
         "purge",
         "new-app",
         "deploy",
+        "completion",
         "deprecate",
         "inspect",
         "inspect job",

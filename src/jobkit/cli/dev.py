@@ -16,9 +16,10 @@ import typer
 
 from jobkit.runtime.errors import InvalidSetting, JobkitError, WrongUsage
 
-from .jobargs import OWN_OPTIONS, JobArguments, option, run_job_command
+from .jobargs import JobArguments, run_job_command
+from .joboptions import DEV_OPTIONS, RUN_OPTIONS
 from .output import INTERRUPTED, say
-from .run import EXTRA, GRACE_S, interrupts_by_sigterm, run_job
+from .run import GRACE_S, interrupts_by_sigterm, run_job
 from .session import here
 
 LOOK_MS: Final = 100
@@ -26,20 +27,6 @@ QUIET_MS: Final = 50  # a save may come in several steps; they are one
 KILL_S: Final = GRACE_S + 5.0
 NOT_WATCHED: Final = frozenset({"__pycache__", "node_modules", "site-packages"})
 MOST_NAMED: Final = 3
-
-#: Neither `--again`, as each run is a further one, nor `--json`, as there is more than one document.
-OPTIONS = (
-    *(parameter for parameter in OWN_OPTIONS if parameter.name in ("params", "stage", "source")),
-    option(
-        "store",
-        str,
-        "",
-        "--store",
-        metavar="local[:PATH]|azure",
-        help="Where jobs are kept. By default each run has a store of its own; with --from it is local.",
-        show_default=False,
-    ),
-)
 
 
 class NothingToWatch(WrongUsage):
@@ -56,7 +43,7 @@ class NothingToWatch(WrongUsage):
 def main(arguments: Sequence[str]) -> None:
     """Run `jobkit dev`."""
     if not arguments or arguments[0].startswith("-") or not {"-h", "--help"}.isdisjoint(arguments):
-        run_job_command("dev", arguments, EXTRA, lambda _: None, OPTIONS)
+        run_job_command("dev", arguments, RUN_OPTIONS, lambda _: None, DEV_OPTIONS)
         return
     if "-" in arguments:
         reason = "each run would read it, and standard input can be read once: give a file"
@@ -90,7 +77,7 @@ def run_afresh(arguments: Sequence[str], own_store: str) -> None:
         store = own_store if own else given.store or "local"
         run_job(replace(given, store=store, again=True, lasting=not own))
 
-    run_job_command("dev", arguments, EXTRA, body, OPTIONS)
+    run_job_command("dev", arguments, RUN_OPTIONS, body, DEV_OPTIONS)
 
 
 class _Runs:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final, cast
+from typing import Any, Final, cast
 
 import typer
 from pydantic import BaseModel
@@ -20,49 +20,13 @@ from jobkit.runtime.loader import Loaded, Project
 from jobkit.runtime.repository import Repository
 from jobkit.runtime.service import Service, Submitted
 
-from .options import command_for, example_of, param_options
+from .joboptions import OWN_OPTIONS
+from .options import job_app, param_options
 from .output import say, write_out
-from .session import here, load_controllers, store_option
+from .session import here, load_controllers
+from .stores import store_option
 
 _JSON_WORDS: Final = {list: "an array", str: "a text", bool: "a truth value", type(None): "null"}
-
-
-def option(name: str, annotation: Any, default: Any, *flags: str, **settings: Any) -> inspect.Parameter:
-    """Describe one of a command's own options."""
-    return inspect.Parameter(
-        name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=default,
-        annotation=Annotated[annotation, typer.Option(*flags, **settings)],
-    )
-
-
-OWN_OPTIONS = (
-    option(
-        "params", str | None, None, "--params", metavar="FILE|-", help="Read parameters from a JSON file, or stdin."
-    ),
-    option(
-        "stage",
-        list[str] | None,
-        None,
-        "--stage",
-        metavar="NAME",
-        help="Run this stage alone (number, name or slug; repeat it for consecutive ones).",
-    ),
-    option(
-        "source",
-        str | None,
-        None,
-        "--from",
-        metavar="JOB|FILE|-",
-        help="Where that stage reads earlier results: a job, or a JSON array of results.",
-    ),
-    option("again", bool, False, "--again", metavar="", help="Run afresh, although this job has been run."),
-    option("store", str, "local", "--store", metavar="local[:PATH]|azure", help="Where jobs are kept."),
-    option(
-        "json", bool, False, "--json", metavar="", help="Print one JSON document on stdout, and nothing else there."
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,21 +129,6 @@ def run_job_command(
 
     app = job_app(command, controller, [*own_options, *extra_options], with_values)
     app(rest, prog_name=f"jobkit {command} {job_type}")
-
-
-def job_app(
-    command: str,
-    controller: type[BaseController[Any]],
-    options: Sequence[inspect.Parameter],
-    body: Callable[[dict[str, Any], dict[str, Any]], None],
-) -> typer.Typer:
-    """Make the command line of one job type: the controller's parameters are options, and so are the command's own."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    app.command(
-        context_settings={"help_option_names": ["-h", "--help"]},
-        epilog=f"For example: {example_of(command, controller)}",
-    )(command_for(controller, options, body))
-    return app
 
 
 def _read_params(controller: type[BaseController[Any]], source: str | None) -> dict[str, Any]:

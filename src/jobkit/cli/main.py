@@ -260,6 +260,16 @@ def deploy(
     deploy_main(folder, check=check, dry_run=dry_run, force=force, json=json)
 
 
+@app.command()
+def completion(
+    shell: Annotated[str, typer.Argument(metavar="[bash|zsh|fish]", help="Your shell.")],
+) -> None:
+    """Print the script that completes jobkit's words in a shell. For example: jobkit completion bash."""
+    from .completion import main as completion_main
+
+    completion_main(shell)
+
+
 @app.command(options_metavar="[OPTIONS]")
 def deprecate(
     paths: Annotated[

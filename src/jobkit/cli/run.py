@@ -23,9 +23,11 @@ from jobkit.runtime.service import Service, Submitted
 from jobkit.views.progress import stage_line
 
 from .fleet import Fleet
-from .jobargs import JobArguments, option, run_job_command
+from .jobargs import JobArguments, run_job_command
+from .joboptions import RUN_OPTIONS
 from .output import INTERRUPTED, err, foreign_output_on_stderr, is_piped, print_json, say, show, write_out
-from .session import AZURE, Session, open_session, stop_instance
+from .session import Session, open_session, stop_instance
+from .stores import AZURE
 from .telling import EventLog, ProgressLines
 from .watch import JobWatch
 
@@ -42,34 +44,10 @@ AZURE_BROKEN_S: Final = 60.0  # the same of a storage account
 TIMED_OUT: Final = 4
 STOPPING: Final = f"stopping: running tasks have {GRACE_S:g} s to end (Ctrl-C again leaves at once)"
 
-EXTRA = (
-    option("instances", int, 1, "--instances", metavar="N", min=1, max=64, help="How many processes work on it."),
-    option(
-        "concurrency",
-        int,
-        16,
-        "--concurrency",
-        metavar="N",
-        min=1,
-        max=256,
-        help="How many tasks each works on at once.",
-    ),
-    option("timeout", float | None, None, "--timeout", min=0, metavar="S", help="Stop after so many seconds."),
-    option(
-        "chaos",
-        str | None,
-        None,
-        "--chaos",
-        metavar="SHARES",
-        help="Disturb the run, such as kill=5%,duplicate=5%,late=5%,error=2%, and tell which tasks ran twice.",
-    ),
-    option("seed", int | None, None, "--seed", min=0, metavar="N", help="Make the same choice for --chaos again."),
-)
-
 
 def main(arguments: Sequence[str]) -> None:
     """Run `jobkit run`."""
-    run_job_command("run", arguments, EXTRA, run_job)
+    run_job_command("run", arguments, RUN_OPTIONS, run_job)
 
 
 def run_job(arguments: JobArguments) -> None:
