@@ -147,6 +147,7 @@ def _saves(root: Path) -> Iterator[list[Path]]:
         rust_timeout=LOOK_MS,
         yield_on_timeout=True,
         raise_interrupt=True,
+        ignore_permission_denied=True,
     )
     try:
         for found in changes:
