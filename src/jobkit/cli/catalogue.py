@@ -22,7 +22,7 @@ from jobkit.runtime.settings import LOCAL_SETTINGS, hub_name, read_settings
 from .completing import Node, fingerprint
 from .joboptions import DEV_OPTIONS, OWN_OPTIONS, RUN_OPTIONS
 from .main import app
-from .options import job_app
+from .options import job_app, summary_of
 from .stores import store_path
 
 #: The commands of a job type, with their options.
@@ -42,7 +42,7 @@ def make(folder: Path) -> Node:
     """Import the controllers of the project that a folder belongs to, and write down all that may be typed there."""
     project = find_project(folder)
     loaded = load(project)
-    types = [[controller.job_type, _first_line(controller)] for controller in loaded.registry]
+    types = [[controller.job_type, summary_of(controller)] for controller in loaded.registry]
     command = _command(typer.main.get_command(app), types)
     for name, options in JOB_COMMANDS.items():
         command["commands"][name]["arguments"] = []
@@ -109,11 +109,7 @@ def _job_command(
     for option in command["options"]:
         if option["flags"] == ["--stage"]:
             option["value"]["choices"] = [[stage.slug, stage.name] for stage in controller.stages]
-    return command | {"help": _first_line(controller)}
-
-
-def _first_line(controller: type[BaseController[Any]]) -> str:
-    return (controller.__doc__ or "").strip().partition("\n")[0]
+    return command | {"help": summary_of(controller)}
 
 
 def _first_sentence(text: str) -> str:

@@ -138,6 +138,11 @@ def example_of(command: str, controller: type[BaseController[Any]]) -> str:
     return " ".join(["jobkit", command, controller.job_type, *words])
 
 
+def summary_of(controller: type[BaseController[Any]]) -> str:
+    """Return the first line of a controller's docstring."""
+    return (controller.__doc__ or "").strip().partition("\n")[0]
+
+
 def _parameter(name: str, option: ParamOption) -> inspect.Parameter:
     annotation: Any = {_Form.FLAG: bool | None, _Form.LIST: list[str] | None}.get(option.form, str | None)
     default = "[required]" if option.default is None else f"[default: {option.default}]"
