@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint types layers test kills proof azurite functions format bench corpus clean
+.PHONY: help setup check lint types layers test kills proof azurite functions format bench corpus screens clean
 
 PYTHON ?= python3
 # The tools of .venv come first where it exists; otherwise those of the shell.
@@ -49,6 +49,9 @@ bench: ## the figures of DESIGN section 8
 
 corpus: ## deprecate on a copy of the standard library and site-packages: marked, proved, undone
 	python bench/corpus.py
+
+screens: ## the pictures in the docs, recorded from the commands themselves
+	python bench/minute.py
 
 clean: ## remove what tools and builds leave behind
 	rm -rf build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -15,12 +15,14 @@ from jobkit.scaffold import hub_of
 
 FILES = [
     ".funcignore",
+    ".github/workflows/ci.yml",
     ".gitignore",
     "README.md",
     "controllers/__init__.py",
     "controllers/greetings.py",
     "function_app.py",
     "host.json",
+    "infra/main.bicep",
     "local.settings.json",
     "pyproject.toml",
     "requirements-dev.txt",

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = {"azure", "libcst", "pathspec", "cookiecutter", "sqlite3", "asyncio", "pydantic", "rfc8785"}
+HEAVY = {"azure", "libcst", "pathspec", "cookiecutter", "sqlite3", "asyncio", "pydantic", "rfc8785", "watchfiles"}
 OURS = {"jobkit.deprecation", "jobkit.local", "jobkit.runtime", "jobkit.testing", "jobkit.views"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -92,6 +93,14 @@ def submit(context: typer.Context) -> None:
     from .submit import main as submit_main
 
     submit_main(context.args)
+
+
+@app.command(context_settings=_FORWARD, options_metavar="JOB_TYPE [OPTIONS]")
+def dev(context: typer.Context) -> None:
+    """Run a job afresh whenever its code is saved. For example: jobkit dev hello_worlds --n 5."""
+    from .dev import main as dev_main
+
+    dev_main(context.args)
 
 
 @app.command()
@@ -251,6 +260,16 @@ def deploy(
     deploy_main(folder, check=check, dry_run=dry_run, force=force, json=json)
 
 
+@app.command()
+def completion(
+    shell: Annotated[str, typer.Argument(metavar="[bash|zsh|fish]", help="Your shell.")],
+) -> None:
+    """Print the script that completes jobkit's words in a shell. For example: jobkit completion bash."""
+    from .completion import main as completion_main
+
+    completion_main(shell)
+
+
 @app.command(options_metavar="[OPTIONS]")
 def deprecate(
     paths: Annotated[
@@ -368,11 +387,16 @@ def _wanted(
 
 def main() -> NoReturn:
     """Run the command line and exit with its code (DESIGN section 6)."""
+    end_with(lambda: app(prog_name="jobkit"))
+
+
+def end_with(command: Callable[[], object]) -> NoReturn:
+    """Do a command and exit with its code; an error is told in its own words."""
     for name in ("stdout", "stderr"):  # None where the shell has closed it
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - as long as the process lives
     try:
-        app(prog_name="jobkit")
+        command()
     except Exception as exc:
         from jobkit.runtime.errors import JobkitError  # only where it is needed: pydantic comes with it
 
