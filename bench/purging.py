@@ -107,9 +107,9 @@ def count_calls(store: Store, counts: Counts) -> int:
         store,
         Registry(),
         clock=SystemClock(),
-        rng=random.Random(1),
+        rng=random.Random(1),  # noqa: S311 - names
         worker="bench",
-        observe=lambda _: None,  # noqa: S311 - names
+        observe=lambda _: None,
     )
     purging = Purging(service)
     for job in purging.find(Selection(), datetime.now(UTC) - timedelta(days=30)):
