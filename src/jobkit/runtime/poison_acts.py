@@ -1,0 +1,140 @@
+"""What an operator does with poison messages: has them tried again, or gives them up.
+
+A message of ours is never just put back or thrown away: its rows may be claimed under its key, and a task without a
+message would hang. It is tried again, or given up, as `settling` does that; a foreign one is sent as it is, or removed.
+Every step is one that a delivery of the message could have done, and the message is removed last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from .errors import EntityChanged, EntityNotFound, LimitExceeded, RowDamaged, StoreTooNew, StoreUnavailable
+from .messages import POISON_SUFFIX, Incoming
+from .operator import Operator
+from .poison import ORIGINS, TAKEN_S, Poison, PoisonMessage, poison_id
+from .service import Service
+from .settling import Settling
+from .storage.limits import RECEIVE_MESSAGES
+from .storage.ports import Delivery, Queues
+
+_LEFT: Final = (LimitExceeded, RowDamaged, StoreTooNew)  # by these one message is left, the others go on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What came of a message: it `is_done`, or it is left as it is with the reason why."""
+
+    message: PoisonMessage
+    is_done: bool
+    why_left: str = ""
+
+
+Act = Callable[[PoisonMessage, str], None]
+
+
+class PoisonActs:
+    """Does something with poison messages that have been found; each act leaves a row in the jobs that it is about."""
+
+    def __init__(self, service: Service, queues: Queues, *, by: str) -> None:
+        """Work on the same ports as the service; `by` names who does it."""
+        self._service = service
+        self._queues = queues
+        self._by = by
+        self._poison = Poison(service, queues)
+        self._settling = Settling(service)
+
+    def requeue(self, found: Sequence[PoisonMessage], *, reason: str = "") -> list[Done]:
+        """Have what the messages were for tried again: by new messages, whose deliveries are counted from one."""
+        self._note(found, "poison requeue", reason)
+        return self._each(found, self._requeue)
+
+    def drop(self, found: Sequence[PoisonMessage], *, reason: str = "") -> list[Done]:
+        """Remove messages; what those of ours were for is given up first: their tasks fail, or their jobs."""
+        because = f"dropped by {self._by}" + (f": {reason}" if reason else "")
+
+        def drop(message: PoisonMessage, message_id: str) -> None:
+            if message.message is not None:
+                with contextlib.suppress(RowDamaged):  # then there is nothing to be given up
+                    self._settling.give_up(_incoming(message, message_id), because)
+
+        self._note(found, "poison drop", reason)
+        return self._each(found, drop)
+
+    def _requeue(self, message: PoisonMessage, message_id: str) -> None:
+        if message.message is None:
+            self._queues.send(message.queue, message.body)
+        else:
+            self._settling.try_again(_incoming(message, message_id))
+
+    def _note(self, found: Sequence[PoisonMessage], action: str, reason: str) -> None:
+        counts = Counter(each.outlook.job.job_id for each in found if each.outlook and each.outlook.job)
+        for job_id, count in counts.items():
+            what = "1 message" if count == 1 else f"{count:,} messages"
+            Operator(self._service, by=self._by).note(job_id, f"{action}: {what}", reason)
+
+    def _each(self, found: Sequence[PoisonMessage], act: Act) -> list[Done]:
+        """Act on each message, then remove it; in the order in which they were found."""
+        came_to: dict[int, Done] = {}
+        for message in found:
+            if message.kept is not None:
+                came_to[id(message)] = self._do(message, message.kept.row, act, self._remove_kept)
+        for queue in ORIGINS:
+            waiting = [message for message in found if message.queue == queue and message.kept is None]
+            came_to |= self._each_waiting(queue, waiting, act)
+        gone = "somebody else has it, or it is gone"
+        return [came_to.get(id(message), Done(message=message, is_done=False, why_left=gone)) for message in found]
+
+    def _each_waiting(self, queue: str, found: Sequence[PoisonMessage], act: Act) -> dict[int, Done]:
+        """Take the messages of a poison queue until all that were found have been acted on; give the others back."""
+        came_to: dict[int, Done] = {}
+        wanted: dict[str, list[PoisonMessage]] = {}
+        for message in found:
+            wanted.setdefault(message.id, []).append(message)
+        others: dict[str, Delivery] = {}
+        try:
+            while wanted:
+                deliveries = self._queues.receive(queue + POISON_SUFFIX, limit=RECEIVE_MESSAGES, visibility_s=TAKEN_S)
+                if all(delivery.id in others for delivery in deliveries):
+                    break  # there are none, or only those that came again
+                for delivery in deliveries:
+                    same = wanted.get(poison_id(queue, delivery.body))
+                    if delivery.id in others or not same:
+                        others[delivery.id] = delivery
+                        continue
+                    message = same.pop()
+                    if not same:
+                        del wanted[message.id]
+                    done = self._do(message, delivery.id, act, self._remover(queue, delivery))
+                    came_to[id(message)] = done
+                    if not done.is_done:
+                        others[delivery.id] = delivery
+        finally:
+            with contextlib.suppress(StoreUnavailable):  # then they are visible again by themselves
+                self._poison.give_back(queue, others.values())
+        return came_to
+
+    def _do(self, message: PoisonMessage, message_id: str, act: Act, remove: Callable[[PoisonMessage], None]) -> Done:
+        try:
+            act(message, message_id)
+        except _LEFT as exc:
+            return Done(message=message, is_done=False, why_left=str(exc))
+        with contextlib.suppress(EntityChanged, EntityNotFound):  # somebody else has removed it, or will
+            remove(message)
+        return Done(message=message, is_done=True)
+
+    def _remove_kept(self, message: PoisonMessage) -> None:
+        if message.kept is not None:
+            self._service.repository.drop_kept_poison(message.kept)
+
+    def _remover(self, queue: str, delivery: Delivery) -> Callable[[PoisonMessage], None]:
+        return lambda _: self._queues.delete(queue + POISON_SUFFIX, delivery)
+
+
+def _incoming(message: PoisonMessage, message_id: str) -> Incoming:
+    assert message.message is not None  # noqa: S101 - who calls has looked
+    return Incoming(message=message.message, message_id=message_id, delivery=1 + (message.deliveries or 0))
