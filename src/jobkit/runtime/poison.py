@@ -188,7 +188,7 @@ class Poison:
     # what a message is about
 
     def _with_outlook(self, messages: Sequence[PoisonMessage]) -> list[PoisonMessage]:
-        chains: dict[str, Chain | str | None] = {}
+        chains: dict[str, Chain | None] = {}
         outlooks: dict[int, Outlook] = {}
 
         def look(numbered: tuple[int, PoisonMessage]) -> None:
@@ -199,14 +199,12 @@ class Poison:
         self._service.outbox.each(list(enumerate(messages)), look)
         return [replace(found, outlook=outlooks.get(number)) for number, found in enumerate(messages)]
 
-    def _outlook(self, message: Message, chains: dict[str, Chain | str | None]) -> Outlook:
+    def _outlook(self, message: Message, chains: dict[str, Chain | None]) -> Outlook:
         """Say what a message is about; `chains` keeps the jobs that have been read."""
         try:
             if message.job_id not in chains:
                 chains[message.job_id] = self._service.repository.find_chain(message.job_id)
             chain = chains[message.job_id]
-            if isinstance(chain, str):
-                return Outlook(state=chain, helps=False)
             if chain is None or chain.job.epoch != message.epoch:
                 return Outlook(state="its job is gone", helps=False)
             if message.kind is not Kind.TASK:

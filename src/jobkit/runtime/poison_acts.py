@@ -90,32 +90,33 @@ class PoisonActs:
         return [came_to.get(id(message), Done(message=message, is_done=False, why_left=gone)) for message in found]
 
     def _each_waiting(self, queue: str, found: Sequence[PoisonMessage], act: Act) -> dict[int, Done]:
-        """Take the messages of a poison queue until all that were found have been acted on; give the others back."""
+        """Take the messages of a poison queue until all that were found have been acted on; give back what is left."""
         came_to: dict[int, Done] = {}
         wanted: dict[str, list[PoisonMessage]] = {}
         for message in found:
             wanted.setdefault(message.id, []).append(message)
-        others: dict[str, Delivery] = {}
+        held: dict[str, Delivery] = {}
         try:
             while wanted:
                 deliveries = self._queues.receive(queue + POISON_SUFFIX, limit=RECEIVE_MESSAGES, visibility_s=TAKEN_S)
-                if all(delivery.id in others for delivery in deliveries):
+                fresh = [delivery for delivery in deliveries if delivery.id not in held]
+                held.update((delivery.id, delivery) for delivery in deliveries)
+                if not fresh:
                     break  # there are none, or only those that came again
-                for delivery in deliveries:
+                for delivery in fresh:
                     same = wanted.get(poison_id(queue, delivery.body))
-                    if delivery.id in others or not same:
-                        others[delivery.id] = delivery
+                    if same is None:
                         continue
                     message = same.pop()
                     if not same:
                         del wanted[message.id]
                     done = self._do(message, delivery.id, act, self._remover(queue, delivery))
                     came_to[id(message)] = done
-                    if not done.is_done:
-                        others[delivery.id] = delivery
+                    if done.is_done:
+                        del held[delivery.id]
         finally:
             with contextlib.suppress(StoreUnavailable):  # then they are visible again by themselves
-                self._poison.give_back(queue, others.values())
+                self._poison.give_back(queue, held.values())
         return came_to
 
     def _do(self, message: PoisonMessage, message_id: str, act: Act, remove: Callable[[PoisonMessage], None]) -> Done:
