@@ -28,6 +28,10 @@ app = typer.Typer(
 )
 inspect_app = typer.Typer(help="Show what is in a store. For example: jobkit inspect job 3f9c.", no_args_is_help=True)
 app.add_typer(inspect_app, name="inspect")
+poison_app = typer.Typer(
+    help="Do something with poison messages. For example: jobkit poison requeue --all.", no_args_is_help=True
+)
+app.add_typer(poison_app, name="poison")
 
 Json = Annotated[
     bool, typer.Option("--json", metavar="", help="Print one JSON document on stdout, and nothing else there.")
@@ -383,6 +387,77 @@ def _wanted(
         params=params or [],
         is_all=is_all,
     )
+
+
+MessageIds = Annotated[
+    list[str] | None, typer.Argument(metavar="[ID...]", help="Messages, by their ids or how these begin.")
+]
+QueueOption = Annotated[
+    str | None, typer.Option("--queue", metavar="tasks|jobs", help="Messages that came from this queue.")
+]
+JobOption = Annotated[
+    str | None, typer.Option("--job", metavar="ID", help="Messages of this job, by how its id begins.")
+]
+AllMessages = Annotated[bool, typer.Option("--all", metavar="", help="All messages.")]
+
+
+@inspect_app.command("poison")
+def inspect_poison(
+    *,
+    queue: QueueOption = None,
+    job: JobOption = None,
+    all_: Annotated[
+        bool,
+        typer.Option(
+            "--all", metavar="", help="Also what comes after the first 32 of a queue: takes each for a moment."
+        ),
+    ] = False,
+    json: Json = False,
+    store: StoreOption = "local",
+) -> None:
+    """Show poison messages and what they are about. For example: jobkit inspect poison --queue tasks."""
+    from .poison import Chosen, show_poison
+
+    show_poison(Chosen(ids=[], queue=queue, job=job, is_all=all_), json=json, store=store)
+
+
+@poison_app.command("requeue")
+def poison_requeue(
+    ids: MessageIds = None,
+    *,
+    queue: QueueOption = None,
+    job: JobOption = None,
+    all_: AllMessages = False,
+    reason: Reason = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Only say what would be requeued.")] = False,
+    json: Json = False,
+    store: StoreOption = "local",
+) -> None:
+    """Have poison messages tried again, from the first delivery on. For example: jobkit poison requeue 3f9c."""
+    from .poison import Chosen, requeue
+
+    chosen = Chosen(ids=ids or [], queue=queue, job=job, is_all=all_)
+    requeue(chosen, reason=reason, dry_run=dry_run, json=json, store=store)
+
+
+@poison_app.command("drop")
+def poison_drop(
+    ids: MessageIds = None,
+    *,
+    queue: QueueOption = None,
+    job: JobOption = None,
+    all_: AllMessages = False,
+    reason: Reason = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Only say what would be dropped.")] = False,
+    yes: Yes = False,
+    json: Json = False,
+    store: StoreOption = "local",
+) -> None:
+    """Give poison messages up: their tasks fail, foreign ones go. For example: jobkit poison drop 3f9c."""
+    from .poison import Chosen, drop
+
+    chosen = Chosen(ids=ids or [], queue=queue, job=job, is_all=all_)
+    drop(chosen, reason=reason, dry_run=dry_run, yes=yes, json=json, store=store)
 
 
 def main() -> NoReturn:

@@ -1,0 +1,125 @@
+"""`jobkit inspect poison`, `jobkit poison requeue`, `jobkit poison drop`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import typer
+
+from jobkit.runtime.clock import SystemClock
+from jobkit.runtime.documents import poison_act_document, poison_document
+from jobkit.runtime.errors import InvalidSetting, OptionsContradict
+from jobkit.runtime.poison import ORIGINS, Found, Poison, PoisonMessage, Wanted
+from jobkit.runtime.poison_acts import Done, PoisonActs
+from jobkit.runtime.service import Service
+from jobkit.runtime.storage.ports import Queues
+
+from .asking import confirm, who
+from .output import print_json, say, show, write_out
+from .session import open_without_code, store_option
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What the user has typed."""
+
+    ids: list[str]
+    queue: str | None
+    job: str | None
+    is_all: bool = False
+
+    @property
+    def wanted(self) -> Wanted:
+        """The filter that it stands for. Raises InvalidSetting."""
+        if self.queue is not None and self.queue not in ORIGINS:
+            raise InvalidSetting(setting="--queue", value=self.queue, reason=f"give {' or '.join(ORIGINS)}")
+        return Wanted(ids=self.ids, queue=self.queue, job=self.job)
+
+    def check(self) -> None:
+        """Raise OptionsContradict unless it is one of ids, a filter and all."""
+        is_filter = self.queue is not None or self.job is not None
+        if self.is_all and (self.ids or is_filter):
+            raise OptionsContradict(option="--all", reason="goes with no ids and no other filter")
+        if not (self.is_all or self.ids or is_filter):
+            raise OptionsContradict(option="ID", reason="is missing: name messages, or give --queue, --job or --all")
+
+
+def show_poison(chosen: Chosen, *, json: bool, store: str) -> None:
+    """Run `jobkit inspect poison`."""
+    with _open(store) as (service, queues):
+        found = Poison(service, queues).find(chosen.wanted, take=chosen.is_all)
+        if json:
+            print_json(poison_document(found))
+            return
+        from jobkit.views.poison import poison_view
+
+        show(poison_view(found, now=SystemClock().now(), store=store_option(store)))
+
+
+def requeue(chosen: Chosen, *, reason: str, dry_run: bool, json: bool, store: str) -> None:
+    """Run `jobkit poison requeue`; exit code 1 when a message is left."""
+    chosen.check()
+    with _open(store) as (service, queues):
+        found = Poison(service, queues).find(chosen.wanted, take=True)
+        acts = PoisonActs(service, queues, by=who())
+        done = _untouched(found.messages) if dry_run else acts.requeue(found.messages, reason=reason)
+    _tell(found, done, verb="requeued", dry_run=dry_run, json=json, store=store)
+
+
+def drop(chosen: Chosen, *, reason: str, dry_run: bool, yes: bool, json: bool, store: str) -> None:
+    """Run `jobkit poison drop`; exit code 1 when a message is left."""
+    chosen.check()
+    with _open(store) as (service, queues):
+        found = Poison(service, queues).find(chosen.wanted, take=True)
+        done = _untouched(found.messages)
+        if found.messages and not dry_run:
+            if not yes:
+                for message in found.messages:
+                    say(_line(message, found, store))
+            these = "this message" if len(found.messages) == 1 else f"these {len(found.messages):,} messages"
+            confirm(f"Drop {these}? What of them is ours is given up: its tasks fail, or its job.", yes=yes)
+            done = PoisonActs(service, queues, by=who()).drop(found.messages, reason=reason)
+    _tell(found, done, verb="dropped", dry_run=dry_run, json=json, store=store)
+
+
+@contextlib.contextmanager
+def _open(store: str) -> Generator[tuple[Service, Queues]]:
+    with open_without_code(store) as session:
+        yield session.service(lambda _: None), session.store.store.queues
+
+
+def _untouched(messages: Sequence[PoisonMessage]) -> list[Done]:
+    return [Done(message=message, is_done=False) for message in messages]
+
+
+def _tell(found: Found, done: Sequence[Done], *, verb: str, dry_run: bool, json: bool, store: str) -> None:
+    from jobkit.views.poison import unseen_lines
+
+    left = [each for each in done if each.why_left]
+    if json:
+        print_json(poison_act_document(done, verb=verb))
+    else:
+        for each in done:
+            if not each.why_left:
+                outcome = f"would be {verb}" if dry_run else verb
+                write_out(f"{_line(each.message, found, store)}: {outcome}\n")
+        if not done:
+            write_out("no poison messages\n")
+    for each in left:
+        say(f"error: {_line(each.message, found, store)}: left as it is: {each.why_left}")
+    for line in unseen_lines(found, store=store_option(store)):
+        say(line)
+    if verb == "requeued" and len(done) > len(left) and not dry_run:
+        say(f"Whoever works on the queues runs it.\nIf nobody does: jobkit worker{store_option(store)}")
+    if left:
+        raise typer.Exit(1)
+
+
+def _line(message: PoisonMessage, found: Found, store: str) -> str:
+    from jobkit.views.poison import id_length, state_of, what_it_is
+
+    state = state_of(message, store=store_option(store))
+    about = what_it_is(message) + (f" ({state})" if state else "")
+    return f"message {message.id[: id_length(found.messages)]} of {message.queue}: {about}"

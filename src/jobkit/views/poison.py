@@ -1,0 +1,116 @@
+"""Poison messages: what each is about and what of it is still to be done; foreign ones as what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from jobkit.runtime.messages import POISON_SUFFIX, Kind
+from jobkit.runtime.poison import Found, PoisonMessage
+
+from .duration import duration_text
+
+SHOWN_CHARS: Final = 80  # of a foreign text
+SHOWN_ERROR_CHARS: Final = 200
+SHORTEST_ID: Final = 8
+
+
+def poison_view(found: Found, *, now: datetime, store: str = "") -> RenderableType:
+    """Show poison messages, oldest first; `store` is what a command needs to use the same store."""
+    if not found.messages:
+        return Text("\n".join(["no poison messages", *unseen_lines(found, store=store)]))
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("id", "queue", "where"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("age", no_wrap=True, justify="right")
+    table.add_column("taken", no_wrap=True, justify="right")
+    table.add_column("what it is about", overflow="fold")
+    length = id_length(found.messages)
+    for message in found.messages:
+        lines = [what_it_is(message), *_notes(message, store)]
+        table.add_row(
+            message.id[:length],
+            message.queue,
+            "waiting" if message.kept is None else "kept",
+            duration_text(max(0.0, (now - message.at).total_seconds())),
+            "" if message.deliveries is None else f"{message.deliveries:,}",
+            Text("\n".join(lines)),
+        )
+    return Group(table, *(Text(line) for line in unseen_lines(found, store=store)))
+
+
+def what_it_is(found: PoisonMessage) -> str:
+    """Say on one line what a message is about; of a foreign one the beginning, with nothing that a screen obeys."""
+    message = found.message
+    if message is None:
+        return f"foreign: {escaped(found.reason)}: {escaped(found.body, SHOWN_CHARS)}"
+    job = found.outlook.job if found.outlook is not None else None
+    of_job = f"job {message.job_id[:12]}" + ("" if job is None else f" {escaped(job.job_type)}")
+    if message.kind is not Kind.TASK:
+        stage = f" of stage {message.stage}" if message.stage else ""
+        return f"{message.kind.value}{stage}, {of_job}"
+    tasks = f"task {message.first:,}"
+    if message.size > 1:
+        tasks = f"tasks {message.first:,} to {message.first + message.size - 1:,}"
+    return f"{tasks} of stage {message.stage}, {of_job}"
+
+
+def state_of(found: PoisonMessage, *, store: str) -> str:
+    """Say what of a message is still to be done, and which command helps where sending it again does nothing."""
+    outlook = found.outlook
+    if outlook is None:
+        return ""
+    if outlook.helps:
+        return outlook.state
+    if outlook.is_for_retry and outlook.job is not None:
+        return f"{outlook.state}: requeue does nothing, jobkit retry {outlook.job.job_id[:12]}{store} does"
+    return f"{escaped(outlook.state)}: requeue does nothing"
+
+
+def unseen_lines(found: Found, *, store: str) -> list[str]:
+    """Say what a look could not see."""
+    lines: list[str] = []
+    for queue, count in found.unseen.items():
+        if not count:
+            continue
+        if queue in found.is_cut:
+            lines.append(
+                f"{count:,} more in {queue}{POISON_SUFFIX}. To see them: jobkit inspect poison --all{store} "
+                "(takes each for a moment)"
+            )
+        else:
+            lines.append(
+                f"{count:,} in {queue}{POISON_SUFFIX} can't be seen: a worker holds what it works on, and for ten "
+                "minutes what it could not work on"
+            )
+    return lines
+
+
+def id_length(messages: Sequence[PoisonMessage]) -> int:
+    """Return how much of the ids tells these messages apart."""
+    ids = {message.id for message in messages}
+    length = SHORTEST_ID
+    while len({each[:length] for each in ids}) < len(ids):
+        length += 1
+    return length
+
+
+def escaped(text: str, most: int = SHOWN_ERROR_CHARS) -> str:
+    """Return the beginning of a text on one line, with escapes for all that a screen would not print."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[:most])
+    return shown if len(text) <= most else f"{shown}… and {len(text) - most:,} more characters"
+
+
+def _notes(found: PoisonMessage, store: str) -> list[str]:
+    outlook = found.outlook
+    notes = [state_of(found, store=store)] if outlook is not None else []
+    if outlook is not None and outlook.error is not None:
+        notes.append(f"{escaped(outlook.error.type)}: {escaped(outlook.error.message)}")
+    if found.message is not None and found.kept is not None:
+        notes.append(f"kept because: {escaped(found.reason)}")
+    return notes
