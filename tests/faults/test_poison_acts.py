@@ -14,20 +14,21 @@ from driver import LEASE_S, Crash, Driver
 from fault_cases import JOBS, Job, Trial, at, each_time, trial, undisturbed
 from faulty import Call, Fault, Kind
 from jobkit.runtime.errors import JobkitError
-from jobkit.runtime.poison import TAKEN_S, Poison, Wanted
+from jobkit.runtime.poison import Wanted
 from jobkit.runtime.poison_acts import PoisonActs
+from jobkit.runtime.poison_search import TAKEN_S, PoisonSearch
 
 NAMES = ("no task in two stages", "two lanes with failures", "batches")
 Doing = Callable[[Driver], None]
 
 
 def requeue(driver: Driver) -> None:
-    found = Poison(driver.service, driver.store.queues).find(Wanted(), take=True)
+    found = PoisonSearch(driver.service, driver.store.queues).find(Wanted(), take=True)
     PoisonActs(driver.service, driver.store.queues, by="operator").requeue(found.messages)
 
 
 def drop(driver: Driver) -> None:
-    found = Poison(driver.service, driver.store.queues).find(Wanted(), take=True)
+    found = PoisonSearch(driver.service, driver.store.queues).find(Wanted(), take=True)
     PoisonActs(driver.service, driver.store.queues, by="operator").drop(found.messages)
 
 

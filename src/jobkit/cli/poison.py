@@ -11,8 +11,9 @@ import typer
 from jobkit.runtime.clock import SystemClock
 from jobkit.runtime.documents import poison_act_document, poison_document
 from jobkit.runtime.errors import InvalidSetting, OptionsContradict
-from jobkit.runtime.poison import ORIGINS, Found, Poison, PoisonMessage, Wanted
-from jobkit.runtime.poison_acts import Done, PoisonActs
+from jobkit.runtime.poison import ORIGINS, Done, Found, PoisonMessage, Wanted
+from jobkit.runtime.poison_acts import PoisonActs
+from jobkit.runtime.poison_search import PoisonSearch
 from jobkit.runtime.service import Service
 from jobkit.runtime.storage.ports import Queues
 
@@ -49,7 +50,7 @@ class Chosen:
 def show_poison(chosen: Chosen, *, json: bool, store: str) -> None:
     """Run `jobkit inspect poison`."""
     with _open(store) as (service, queues):
-        found = Poison(service, queues).find(chosen.wanted, take=chosen.is_all)
+        found = PoisonSearch(service, queues).find(chosen.wanted, take=chosen.is_all)
         if json:
             print_json(poison_document(found))
             return
@@ -62,7 +63,7 @@ def requeue(chosen: Chosen, *, reason: str, dry_run: bool, json: bool, store: st
     """Run `jobkit poison requeue`; exit code 1 when a message is left."""
     chosen.check()
     with _open(store) as (service, queues):
-        found = Poison(service, queues).find(chosen.wanted, take=True)
+        found = PoisonSearch(service, queues).find(chosen.wanted, take=True)
         acts = PoisonActs(service, queues, by=who())
         done = _untouched(found.messages) if dry_run else acts.requeue(found.messages, reason=reason)
     _tell(found, done, verb="requeued", dry_run=dry_run, json=json, store=store)
@@ -72,12 +73,12 @@ def drop(chosen: Chosen, *, reason: str, dry_run: bool, yes: bool, json: bool, s
     """Run `jobkit poison drop`; exit code 1 when a message is left."""
     chosen.check()
     with _open(store) as (service, queues):
-        found = Poison(service, queues).find(chosen.wanted, take=True)
+        found = PoisonSearch(service, queues).find(chosen.wanted, take=True)
         done = _untouched(found.messages)
         if found.messages and not dry_run:
             if not yes:
                 for message in found.messages:
-                    say(_line(message, found, store))
+                    say(_line(message, found, message.outlook.state if message.outlook else ""))
             these = "this message" if len(found.messages) == 1 else f"these {len(found.messages):,} messages"
             confirm(f"Drop {these}? What of them is ours is given up: its tasks fail, or its job.", yes=yes)
             done = PoisonActs(service, queues, by=who()).drop(found.messages, reason=reason)
@@ -95,8 +96,11 @@ def _untouched(messages: Sequence[PoisonMessage]) -> list[Done]:
 
 
 def _tell(found: Found, done: Sequence[Done], *, verb: str, dry_run: bool, json: bool, store: str) -> None:
-    from jobkit.views.poison import unseen_lines
+    from jobkit.views.poison import state_of, unseen_lines
 
+    states = {each.id: "" for each in found.messages}
+    if verb == "requeued":
+        states = {each.id: state_of(each, store=store_option(store)) for each in found.messages}
     left = [each for each in done if each.why_left]
     if json:
         print_json(poison_act_document(done, verb=verb))
@@ -104,11 +108,11 @@ def _tell(found: Found, done: Sequence[Done], *, verb: str, dry_run: bool, json:
         for each in done:
             if not each.why_left:
                 outcome = f"would be {verb}" if dry_run else verb
-                write_out(f"{_line(each.message, found, store)}: {outcome}\n")
+                write_out(f"{_line(each.message, found, states[each.message.id])}: {outcome}\n")
         if not done:
             write_out("no poison messages\n")
     for each in left:
-        say(f"error: {_line(each.message, found, store)}: left as it is: {each.why_left}")
+        say(f"error: {_line(each.message, found)}: left as it is: {each.why_left}")
     for line in unseen_lines(found, store=store_option(store)):
         say(line)
     if verb == "requeued" and len(done) > len(left) and not dry_run:
@@ -117,9 +121,8 @@ def _tell(found: Found, done: Sequence[Done], *, verb: str, dry_run: bool, json:
         raise typer.Exit(1)
 
 
-def _line(message: PoisonMessage, found: Found, store: str) -> str:
-    from jobkit.views.poison import id_length, state_of, what_it_is
+def _line(message: PoisonMessage, found: Found, state: str = "") -> str:
+    from jobkit.views.poison import id_length, what_it_is
 
-    state = state_of(message, store=store_option(store))
     about = what_it_is(message) + (f" ({state})" if state else "")
     return f"message {message.id[: id_length(found.messages)]} of {message.queue}: {about}"

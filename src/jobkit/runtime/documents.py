@@ -9,8 +9,7 @@ from typing import Any, Final
 from .messages import Kind
 from .model import Audit, Chain, Failure, JobRecord, StageRecord, Summary, TaskRecord
 from .payload import stored_json
-from .poison import Found, PoisonMessage
-from .poison_acts import Done
+from .poison import Done, Found, PoisonMessage
 from .repair import Look
 from .retry_choice import Choice
 from .rows import write_time

@@ -10,28 +10,19 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from .errors import EntityChanged, EntityNotFound, LimitExceeded, RowDamaged, StoreTooNew, StoreUnavailable
 from .messages import POISON_SUFFIX, Incoming
 from .operator import Operator
-from .poison import ORIGINS, TAKEN_S, Poison, PoisonMessage, poison_id
+from .poison import ORIGINS, Done, PoisonMessage, poison_id
+from .poison_search import TAKEN_S, PoisonSearch
 from .service import Service
 from .settling import Settling
 from .storage.limits import RECEIVE_MESSAGES
 from .storage.ports import Delivery, Queues
 
 _LEFT: Final = (LimitExceeded, RowDamaged, StoreTooNew)  # by these one message is left, the others go on
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """What came of a message: it `is_done`, or it is left as it is with the reason why."""
-
-    message: PoisonMessage
-    is_done: bool
-    why_left: str = ""
 
 
 Act = Callable[[PoisonMessage, str], None]
@@ -45,7 +36,7 @@ class PoisonActs:
         self._service = service
         self._queues = queues
         self._by = by
-        self._poison = Poison(service, queues)
+        self._poison = PoisonSearch(service, queues)
         self._settling = Settling(service)
 
     def requeue(self, found: Sequence[PoisonMessage], *, reason: str = "") -> list[Done]:

@@ -41,7 +41,8 @@ def poison_view(found: Found, *, now: datetime, store: str = "") -> RenderableTy
             "" if message.deliveries is None else f"{message.deliveries:,}",
             Text("\n".join(lines)),
         )
-    return Group(table, *(Text(line) for line in unseen_lines(found, store=store)))
+    what_helps = f"To try again: jobkit poison requeue ID{store}. To give up: jobkit poison drop ID{store}."
+    return Group(table, *(Text(line) for line in [*unseen_lines(found, store=store), what_helps]))
 
 
 def what_it_is(found: PoisonMessage) -> str:
@@ -85,8 +86,8 @@ def unseen_lines(found: Found, *, store: str) -> list[str]:
             )
         else:
             lines.append(
-                f"{count:,} in {queue}{POISON_SUFFIX} can't be seen: a worker holds what it works on, and for ten "
-                "minutes what it could not work on"
+                f"{count:,} in {queue}{POISON_SUFFIX} can't be seen now: a worker holds them "
+                "(Functions for ten minutes, where no function could take them)"
             )
     return lines
 
