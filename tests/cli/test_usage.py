@@ -67,6 +67,10 @@ def test_there_are_these_commands():
         "deprecate",
         "inspect",
         "inspect job",
+        "inspect poison",
+        "poison",
+        "poison requeue",
+        "poison drop",
     ]
 
 
