@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.padding import Padding
 from rich.text import Text
 
 from jobkit.runtime.messages import POISON_SUFFIX, Kind
@@ -24,25 +24,14 @@ def poison_view(found: Found, *, now: datetime, store: str = "") -> RenderableTy
     """Show poison messages, oldest first; `store` is what a command needs to use the same store."""
     if not found.messages:
         return Text("\n".join(["no poison messages", *unseen_lines(found, store=store)]))
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("id", "queue", "where"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("age", no_wrap=True, justify="right")
-    table.add_column("taken", no_wrap=True, justify="right")
-    table.add_column("what it is about", overflow="fold")
     length = id_length(found.messages)
+    blocks: list[RenderableType] = []
     for message in found.messages:
-        lines = [what_it_is(message), *_notes(message, store)]
-        table.add_row(
-            message.id[:length],
-            message.queue,
-            "waiting" if message.kept is None else "kept",
-            duration_text(max(0.0, (now - message.at).total_seconds())),
-            "" if message.deliveries is None else f"{message.deliveries:,}",
-            Text("\n".join(lines)),
-        )
+        blocks.append(Text.assemble((message.id[:length], "bold"), (f"  {_facts(message, now)}", "dim")))
+        about = "\n".join([what_it_is(message), *_notes(message, store)])
+        blocks.append(Padding(Text(about, overflow="fold"), (0, 0, 0, 4), expand=False))
     what_helps = f"To try again: jobkit poison requeue ID{store}. To give up: jobkit poison drop ID{store}."
-    return Group(table, *(Text(line) for line in [*unseen_lines(found, store=store), what_helps]))
+    return Group(*blocks, *(Text(line) for line in ["", *unseen_lines(found, store=store), what_helps]))
 
 
 def what_it_is(found: PoisonMessage) -> str:
@@ -105,6 +94,13 @@ def escaped(text: str, most: int = SHOWN_ERROR_CHARS) -> str:
     """Return the beginning of a text on one line, with escapes for all that a screen would not print."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[:most])
     return shown if len(text) <= most else f"{shown}… and {len(text) - most:,} more characters"
+
+
+def _facts(found: PoisonMessage, now: datetime) -> str:
+    where = "waiting" if found.kept is None else "kept"
+    age = duration_text(max(0.0, (now - found.at).total_seconds()))
+    times = "" if not found.deliveries else "taken once" if found.deliveries == 1 else f"taken {found.deliveries} times"
+    return f"{found.queue:<5}  {where:<7}  {age:>11}  {times}".rstrip()
 
 
 def _notes(found: PoisonMessage, store: str) -> list[str]:
