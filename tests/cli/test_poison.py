@@ -151,6 +151,18 @@ def test_what_is_left_is_told_with_exit_code_1(jobkit: InProcess, folder: Path):
     assert done.err.endswith(": left as it is: queue message: 50,000 bytes, the limit is 49,152\n")
 
 
+def test_a_screen_is_drawn_and_a_watch_takes_nothing(jobkit: InProcess, folder: Path):
+    put(folder, "tasks-poison", FOREIGN)
+
+    drawn = jobkit("inspect", "poison", "--svg", "poison.svg")
+    watched = jobkit("inspect", "poison", "--watch", "--all")
+
+    assert (drawn.code, drawn.out, drawn.err) == (0, "", "poison.svg written\n")
+    assert ID[:8] in (folder / "poison.svg").read_text("utf-8")
+    answer = "error: --all takes each message for a moment: leave out --watch\n"
+    assert (watched.code, watched.out, watched.err) == (2, "", answer)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "answer"),
     [

@@ -10,103 +10,33 @@ from typing import Any
 
 import pytest
 
-from driver import LEASE_S, Crash, Driver
-from fault_cases import JOBS, Job, Trial, at, each_time, trial, undisturbed
+from driver import LEASE_S, Driver
+from fault_cases import JOBS, Job, Trial, at, trial, undisturbed
 from faulty import Call, Fault, Kind
-from jobkit.runtime.errors import JobkitError
-from jobkit.runtime.poison import Wanted
-from jobkit.runtime.poison_acts import PoisonActs
-from jobkit.runtime.poison_search import TAKEN_S, PoisonSearch
-
-NAMES = ("no task in two stages", "two lanes with failures", "batches")
-Doing = Callable[[Driver], None]
+from poison_cases import Doing, drop, every_poison_met, requeue
 
 
-def requeue(driver: Driver) -> None:
-    found = PoisonSearch(driver.service, driver.store.queues).find(Wanted(), take=True)
-    PoisonActs(driver.service, driver.store.queues, by="operator").requeue(found.messages)
+def whatever_attempts(name: str) -> Job:
+    return replace(JOBS[name], is_handed_on=True)
 
 
-def drop(driver: Driver) -> None:
-    found = PoisonSearch(driver.service, driver.store.queues).find(Wanted(), take=True)
-    PoisonActs(driver.service, driver.store.queues, by="operator").drop(found.messages)
-
-
-def is_poisoned(run: Trial) -> bool:
-    lengths = run.driver.lengths()
-    return lengths["jobs-poison"] + lengths["tasks-poison"] > 0
-
-
-def run_with(run: Trial, do: Doing, acts: list[tuple[int, int]]) -> dict[str, Any]:
-    """Run a job, and let an operator act on each poison message before its handler sees it; note the operator's calls."""
-    run.job_id = run.driver.submit(run.controller.job_type, run.job.params, **run.job.how)
-    while any(run.driver.lengths().values()):
-        run.driver.run(deliveries=1)
-        if is_poisoned(run):
-            run.faulty.delivery = 0
-            first = len(run.faulty.calls)
-            act_until_done(run, do)
-            acts.append((first, len(run.faulty.calls)))
-    return run.outcome()
-
-
-def act_until_done(run: Trial, do: Doing) -> None:
-    """Act as often as the operator dies over it, or the store fails."""
-    for _ in range(5):
-        try:
-            return do(run.driver)
-        except Crash:
-            run.driver.crashed()
-            run.clock.advance(TAKEN_S)  # what the dead one held
-        except JobkitError as error:
-            run.driver.errors.append(error)
-    raise AssertionError(f"the operator never gets through: {run.driver.errors[-1]}")
-
-
-def whatever_attempts(job: Job) -> Job:
-    return replace(job, is_handed_on=not job.is_settled)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_message_that_failed_each_time_wherever_it_was_is_requeued_and_the_job_ends_as_ever(
+@pytest.mark.parametrize("name", ["no task in two stages", "two lanes with failures", "batches"])
+def test_a_message_that_died_each_time_wherever_it_was_is_requeued_and_the_job_ends_as_ever(
     tmp_path: Path, name: str
 ) -> None:
-    job = whatever_attempts(JOBS[name])
-    expected, calls = undisturbed(job, "memory", tmp_path)
-    broken: list[str] = []
-    requeued = 0
-    for fault in list(each_time(Kind.CRASH_BEFORE, calls))[::2]:
-        with trial(job, "memory", tmp_path, fault) as run:
-            acts: list[tuple[int, int]] = []
-            try:
-                found = run_with(run, requeue, acts)
-                run.check()
-                assert found == expected
-            except Exception as error:  # noqa: BLE001 - collected, so that one failure shows them all
-                broken.append(f"{fault.name}: {type(error).__name__}: {error}")
-            requeued += bool(acts)
+    tried, broken = every_poison_met(whatever_attempts(name), tmp_path, requeue, same=True, every=2)
 
     assert broken == []
-    assert requeued > 3
+    assert tried > 3
 
 
-@pytest.mark.parametrize("name", ["two lanes with failures"])
-def test_a_message_that_failed_each_time_wherever_it_was_is_dropped_and_the_job_ends(tmp_path: Path, name: str) -> None:
-    _, calls = undisturbed(JOBS[name], "memory", tmp_path)
-    broken: list[str] = []
-    dropped = 0
-    for fault in list(each_time(Kind.CRASH_BEFORE, calls))[::2]:
-        with trial(JOBS[name], "memory", tmp_path, fault) as run:
-            acts: list[tuple[int, int]] = []
-            try:
-                run_with(run, drop, acts)
-                run.check()
-            except Exception as error:  # noqa: BLE001 - collected
-                broken.append(f"{fault.name}: {type(error).__name__}: {error}")
-            dropped += bool(acts)
+def test_a_message_that_died_each_time_wherever_it_was_is_dropped_and_the_job_ends(tmp_path: Path) -> None:
+    job = whatever_attempts("two lanes with failures")
+
+    tried, broken = every_poison_met(job, tmp_path, drop, same=False, every=2)
 
     assert broken == []
-    assert dropped > 3
+    assert tried > 3
 
 
 @pytest.mark.parametrize("kind", [Kind.CRASH_BEFORE, Kind.FAILED, Kind.DOUBTFUL])
@@ -114,24 +44,7 @@ def test_a_message_that_failed_each_time_wherever_it_was_is_dropped_and_the_job_
 def test_an_operator_who_meets_a_fault_at_any_call_and_does_it_again_loses_nothing(
     tmp_path: Path, do: Doing, name: str, kind: Kind
 ) -> None:
-    job = whatever_attempts(JOBS[name])
-    _, calls = undisturbed(job, "memory", tmp_path)
-    broken: list[str] = []
-    tried = 0
-    for fault in list(each_time(Kind.CRASH_BEFORE, calls))[::15]:
-        with trial(job, "memory", tmp_path, fault) as run:
-            acts: list[tuple[int, int]] = []
-            expected = run_with(run, do, acts)
-            of_operator = [call for first, last in acts for call in run.faulty.calls[first:last] if call.can(kind)]
-        for call in of_operator:
-            tried += 1
-            with trial(job, "memory", tmp_path, fault, Fault(kind, at(call.number))) as run:
-                try:
-                    found = run_with(run, do, [])
-                    run.check()
-                    assert found == expected
-                except Exception as error:  # noqa: BLE001 - collected
-                    broken.append(f"{fault.name}; {kind.value} at {call}: {type(error).__name__}: {error}")
+    tried, broken = every_poison_met(whatever_attempts(name), tmp_path, do, same=True, fault=kind, every=15)
 
     assert broken == []
     assert tried > 10
@@ -166,7 +79,7 @@ POISONED = "as many failures as are tolerated"
 def test_an_operator_acts_at_every_call_of_a_job_with_a_poison_message(
     tmp_path: Path, store: str, do: Doing, after_s: float, every: int
 ) -> None:
-    job = whatever_attempts(JOBS[POISONED])
+    job = whatever_attempts(POISONED)
     expected, calls = undisturbed(job, store, tmp_path)
     broken: list[str] = []
     acted: list[Call] = []

@@ -412,13 +412,17 @@ def inspect_poison(
             "--all", metavar="", help="Also what comes after the first 32 of a queue: takes each for a moment."
         ),
     ] = False,
+    watch: Annotated[bool, typer.Option("--watch", metavar="", help="Show it anew until Ctrl-C.")] = False,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw it into this file.")] = None,
     json: Json = False,
     store: StoreOption = "local",
 ) -> None:
     """Show poison messages and what they are about. For example: jobkit inspect poison --queue tasks."""
     from .poison import Chosen, show_poison
+    from .screens import How
 
-    show_poison(Chosen(ids=[], queue=queue, job=job, is_all=all_), json=json, store=store)
+    how = How(json=json, watch=watch, svg=svg)
+    show_poison(Chosen(ids=[], queue=queue, job=job, is_all=all_), how=how, store=store)
 
 
 @poison_app.command("requeue")

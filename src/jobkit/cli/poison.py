@@ -18,7 +18,8 @@ from jobkit.runtime.service import Service
 from jobkit.runtime.storage.ports import Queues
 
 from .asking import confirm, who
-from .output import print_json, say, show, write_out
+from .output import print_json, say, write_out
+from .screens import Frame, How, present
 from .session import open_without_code, store_option
 
 
@@ -47,16 +48,27 @@ class Chosen:
             raise OptionsContradict(option="ID", reason="is missing: name messages, or give --queue, --job or --all")
 
 
-def show_poison(chosen: Chosen, *, json: bool, store: str) -> None:
+def show_poison(chosen: Chosen, *, how: How, store: str) -> None:
     """Run `jobkit inspect poison`."""
+    how.check()
+    if how.watch and chosen.is_all:
+        raise OptionsContradict(option="--all", reason="takes each message for a moment: leave out --watch")
+    wanted = chosen.wanted
     with _open(store) as (service, queues):
-        found = PoisonSearch(service, queues).find(chosen.wanted, take=chosen.is_all)
-        if json:
-            print_json(poison_document(found))
-            return
-        from jobkit.views.poison import poison_view
+        search = PoisonSearch(service, queues)
+        present(lambda: _frame(search.find(wanted, take=chosen.is_all), store), how, title="jobkit inspect poison")
 
-        show(poison_view(found, now=SystemClock().now(), store=store_option(store)))
+
+def _frame(found: Found, store: str) -> Frame:
+    from jobkit.views.poison import poison_view
+
+    now = SystemClock().now()
+    count = len(found.messages) + sum(found.unseen.values())
+    return Frame(
+        view=lambda _: poison_view(found, now=now, store=store_option(store)),
+        document=lambda: poison_document(found),
+        line="1 poison message" if count == 1 else f"{count:,} poison messages",
+    )
 
 
 def requeue(chosen: Chosen, *, reason: str, dry_run: bool, json: bool, store: str) -> None:
