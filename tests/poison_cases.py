@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,21 @@ def _act_until_done(run: Trial, do: Doing) -> None:
     raise AssertionError(f"the operator never gets through: {run.driver.errors[-1]}")
 
 
+def _handled_meanwhile(run: Trial) -> Callable[[], None]:
+    """Return what becomes of the messages that an operator holds too long: an instance has them."""
+
+    def handle() -> None:
+        with ThreadPoolExecutor(1) as pool:  # not here: this thread may be in the middle of handling an error
+            pool.submit(handle_there).result()
+
+    def handle_there() -> None:
+        run.clock.advance(TAKEN_S + 1)
+        other = Driver(run.faulty.store, [run.controller], clock=run.clock, rng=random.Random(99), worker="other")
+        other.run(deliveries=3)
+
+    return handle
+
+
 def every_poison_met(
     job: Job, folder: Path, do: Doing, *, same: bool, fault: Kind | None = None, every: int = 1
 ) -> tuple[int, list[str]]:
@@ -79,6 +96,7 @@ def every_poison_met(
             faults = [(death, Fault(fault, at(call.number))) for call in its_calls if call.can(fault)]
         for these in faults:
             with trial(job, "memory", folder, *these) as run:
+                run.faulty.lease_lost = _handled_meanwhile(run)
                 try:
                     found, numbers = run_with(run, do)
                     run.check()

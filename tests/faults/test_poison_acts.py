@@ -50,6 +50,16 @@ def test_an_operator_who_meets_a_fault_at_any_call_and_does_it_again_loses_nothi
     assert tried > 10
 
 
+@pytest.mark.parametrize(("do", "name"), [(requeue, "no task in two stages"), (requeue, "batches"), (drop, "batches")])
+def test_an_instance_has_a_message_that_an_operator_held_too_long(tmp_path: Path, do: Doing, name: str) -> None:
+    job = whatever_attempts(name)
+
+    tried, broken = every_poison_met(job, tmp_path, do, same=False, fault=Kind.LEASE_LOST, every=15)
+
+    assert broken == []
+    assert tried > 5
+
+
 def meanwhile(run: Trial, do: Doing, *, after_s: float) -> Callable[[], None]:
     """Return what an operator does while the job's own process stands still, which may hold the message itself."""
 
