@@ -12,8 +12,10 @@ import pytest
 
 from commands import Done, InProcess
 from jobkit.local import LocalStore
+from jobkit.local.sqlite_queues import SqliteQueues
 from jobkit.runtime.poison import poison_id
 from jobkit.runtime.repository import Repository
+from jobkit.runtime.storage.ports import Delivery
 
 HOW = "Whoever works on the queues runs it.\nIf nobody does: jobkit worker\n"
 FOREIGN = '{"order": 1}'
@@ -161,6 +163,27 @@ def test_a_screen_is_drawn_and_a_watch_takes_nothing(jobkit: InProcess, folder: 
     assert ID[:8] in (folder / "poison.svg").read_text("utf-8")
     answer = "error: --all takes each message for a moment: leave out --watch\n"
     assert (watched.code, watched.out, watched.err) == (2, "", answer)
+
+
+def test_ctrl_c_leaves_what_was_not_done_as_it_was(jobkit: InProcess, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    put(folder, "tasks-poison", "1", "2", "3")
+    delete = SqliteQueues.delete
+
+    def delete_one(queues: SqliteQueues, queue: str, delivery: Delivery) -> None:
+        if delivery.body == "2":
+            raise KeyboardInterrupt
+        delete(queues, queue, delivery)
+
+    monkeypatch.setattr(SqliteQueues, "delete", delete_one)
+    interrupted = jobkit("poison", "drop", "--all", "--yes")
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    left = jobkit("inspect", "poison", "--json").document
+
+    answer = "interrupted: what was not done is as it was; the same command goes on with it\n"
+    assert (interrupted.code, interrupted.out, interrupted.err) == (130, "", answer)
+    assert sorted(each["body"] for each in left["messages"]) == ["2", "3"]
+    assert left["unseen"] == {"tasks": 0, "jobs": 0}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from jobkit.runtime.service import Service
 from jobkit.runtime.storage.ports import Queues
 
 from .asking import confirm, who
-from .output import print_json, say, write_out
+from .output import INTERRUPTED, print_json, say, write_out
 from .screens import Frame, How, present
 from .session import open_without_code, store_option
 
@@ -99,8 +99,13 @@ def drop(chosen: Chosen, *, reason: str, dry_run: bool, yes: bool, json: bool, s
 
 @contextlib.contextmanager
 def _open(store: str) -> Generator[tuple[Service, Queues]]:
-    with open_without_code(store) as session:
-        yield session.service(lambda _: None), session.store.store.queues
+    """Open the store; Ctrl-C leaves each message either done or as it was, and ends with exit code 130."""
+    try:
+        with open_without_code(store) as session:
+            yield session.service(lambda _: None), session.store.store.queues
+    except KeyboardInterrupt:
+        say("interrupted: what was not done is as it was; the same command goes on with it")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _untouched(messages: Sequence[PoisonMessage]) -> list[Done]:
