@@ -385,8 +385,8 @@ MUTATIONS = {
         module="poison_acts",
         changes=(
             (
-                "        try:\n            act(message, message_id)\n",
-                "        remove(message)\n        try:\n            act(message, message_id)\n",
+                "                message = same.pop()\n",
+                "                remove(delivery)\n                message = same.pop()\n",
             ),
         ),
     ),

@@ -86,6 +86,17 @@ def test_all_of_any_number_are_found_and_can_be_taken_by_others_afterwards(drive
     assert driver.lengths()["tasks-poison"] == count
 
 
+def test_of_too_many_the_first_are_taken(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobkit.runtime.poison_search.MOST_TAKEN", 32)
+    driver = drive(HelloWorlds)
+    for number in range(40):
+        driver.store.queues.send("tasks-poison", str(number))
+
+    found = find(driver, take=True)
+
+    assert (len(found.messages), found.unseen, found.is_cut) == (32, {"tasks": 8, "jobs": 0}, {"tasks"})
+
+
 def test_what_somebody_holds_is_counted_and_not_named(drive: Drive) -> None:
     driver = drive(HelloWorlds)
     for text in ("held", "seen"):

@@ -54,7 +54,7 @@ MESSAGES = [
 
 
 def test_each_message_is_shown_with_what_it_is_about_and_what_helps():
-    found = Found(messages=MESSAGES, unseen={"tasks": 1_208, "jobs": 2}, is_cut=frozenset({"tasks"}))
+    found = Found(messages=MESSAGES, unseen={"tasks": 1_208, "jobs": 2}, is_cut=frozenset({"tasks"}), is_taken=False)
 
     assert screen(poison_view(found, now=START, store=" --store azure")) == (
         """
@@ -86,9 +86,20 @@ drop ID --store azure.
     )
 
 
+def test_what_is_too_much_to_be_taken_together_is_counted():
+    found = Found(messages=[], unseen={"tasks": 84, "jobs": 0}, is_cut=frozenset({"tasks"}), is_taken=True)
+
+    assert screen(poison_view(found, now=START)) == (
+        """
+no poison messages
+84 more in tasks-poison: so many are too many to be looked at together
+"""
+    )
+
+
 def test_no_messages_are_none():
-    nothing = Found(messages=[], unseen={"tasks": 0, "jobs": 0}, is_cut=frozenset())
-    held = Found(messages=[], unseen={"tasks": 1, "jobs": 0}, is_cut=frozenset())
+    nothing = Found(messages=[], unseen={"tasks": 0, "jobs": 0}, is_cut=frozenset(), is_taken=False)
+    held = Found(messages=[], unseen={"tasks": 1, "jobs": 0}, is_cut=frozenset(), is_taken=False)
 
     assert screen(poison_view(nothing, now=START + timedelta(1))) == "\nno poison messages\n"
     assert screen(poison_view(held, now=START + timedelta(1))) == (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import typer
@@ -89,8 +89,8 @@ def drop(chosen: Chosen, *, reason: str, dry_run: bool, yes: bool, json: bool, s
         done = _untouched(found.messages)
         if found.messages and not dry_run:
             if not yes:
-                for message in found.messages:
-                    say(_line(message, found, message.outlook.state if message.outlook else ""))
+                line = _lines(found)
+                say("\n".join(line(each, each.outlook.state if each.outlook else "") for each in found.messages))
             these = "this message" if len(found.messages) == 1 else f"these {len(found.messages):,} messages"
             confirm(f"Drop {these}? What of them is ours is given up: its tasks fail, or its job.", yes=yes)
             done = PoisonActs(service, queues, by=who()).drop(found.messages, reason=reason)
@@ -119,27 +119,33 @@ def _tell(found: Found, done: Sequence[Done], *, verb: str, dry_run: bool, json:
     if verb == "requeued":
         states = {each.id: state_of(each, store=store_option(store)) for each in found.messages}
     left = [each for each in done if each.why_left]
+    line = _lines(found)
     if json:
         print_json(poison_act_document(done, verb=verb))
+    elif not done:
+        write_out("no poison messages\n")
     else:
-        for each in done:
-            if not each.why_left:
-                outcome = f"would be {verb}" if dry_run else verb
-                write_out(f"{_line(each.message, found, states[each.message.id])}: {outcome}\n")
-        if not done:
-            write_out("no poison messages\n")
+        outcome = f"would be {verb}" if dry_run else verb
+        messages = [each.message for each in done if not each.why_left]
+        write_out("".join(f"{line(each, states[each.id])}: {outcome}\n" for each in messages))
     for each in left:
-        say(f"error: {_line(each.message, found)}: left as it is: {each.why_left}")
-    for line in unseen_lines(found, store=store_option(store)):
-        say(line)
+        say(f"error: {line(each.message, '')}: left as it is: {each.why_left}")
+    for unseen in unseen_lines(found, store=store_option(store)):
+        say(unseen)
     if verb == "requeued" and len(done) > len(left) and not dry_run:
         say(f"Whoever works on the queues runs it.\nIf nobody does: jobkit worker{store_option(store)}")
     if left:
         raise typer.Exit(1)
 
 
-def _line(message: PoisonMessage, found: Found, state: str = "") -> str:
+def _lines(found: Found) -> Callable[[PoisonMessage, str], str]:
+    """Return what says on one line which message is meant, what it is about and, if it is told, what of it is to do."""
     from jobkit.views.poison import id_length, what_it_is
 
-    about = what_it_is(message) + (f" ({state})" if state else "")
-    return f"message {message.id[: id_length(found.messages)]} of {message.queue}: {about}"
+    length = id_length(found.messages)
+
+    def line(message: PoisonMessage, state: str) -> str:
+        about = what_it_is(message) + (f" ({state})" if state else "")
+        return f"message {message.id[:length]} of {message.queue}: {about}"
+
+    return line

@@ -75,11 +75,13 @@ class Found:
     """Poison messages, oldest first, and how many more each poison queue holds that this look could not see.
 
     `is_cut` names the queues of which only the first were looked at: what is unseen elsewhere is held by somebody.
+    `is_taken` is whether these were taken, or just those that a peek shows.
     """
 
     messages: Sequence[PoisonMessage]
     unseen: Mapping[str, int]
     is_cut: frozenset[str]
+    is_taken: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ class PoisonActs:
         self._service = service
         self._queues = queues
         self._by = by
-        self._poison = PoisonSearch(service, queues)
+        self._search = PoisonSearch(service, queues)
         self._settling = Settling(service)
 
     def requeue(self, found: Sequence[PoisonMessage], *, reason: str = "") -> list[Done]:
@@ -69,11 +69,14 @@ class PoisonActs:
             Operator(self._service, by=self._by).note(job_id, f"{action}: {what}", reason)
 
     def _each(self, found: Sequence[PoisonMessage], act: Act) -> list[Done]:
-        """Act on each message, then remove it; in the order in which they were found."""
+        """Act on each message, then remove it."""
         came_to: dict[int, Done] = {}
         for message in found:
             if message.kept is not None:
-                came_to[id(message)] = self._do(message, message.kept.row, act, self._remove_kept)
+                done = came_to[id(message)] = _do(message, message.kept.row, act)
+                if done.is_done:
+                    with contextlib.suppress(EntityChanged, EntityNotFound):  # somebody else has removed it
+                        self._service.repository.drop_kept_poison(message.kept)
         for queue in ORIGINS:
             waiting = [message for message in found if message.queue == queue and message.kept is None]
             came_to |= self._each_waiting(queue, waiting, act)
@@ -89,42 +92,54 @@ class PoisonActs:
         held: dict[str, Delivery] = {}
         try:
             while wanted:
-                deliveries = self._queues.receive(queue + POISON_SUFFIX, limit=RECEIVE_MESSAGES, visibility_s=TAKEN_S)
-                fresh = [delivery for delivery in deliveries if delivery.id not in held]
-                held.update((delivery.id, delivery) for delivery in deliveries)
+                page = self._queues.receive(queue + POISON_SUFFIX, limit=RECEIVE_MESSAGES, visibility_s=TAKEN_S)
+                fresh = [delivery for delivery in page if delivery.id not in held]
+                held.update((delivery.id, delivery) for delivery in page)
                 if not fresh:
                     break  # there are none, or only those that came again
-                for delivery in fresh:
-                    same = wanted.get(poison_id(queue, delivery.body))
-                    if same is None:
-                        continue
-                    message = same.pop()
-                    if not same:
-                        del wanted[message.id]
-                    done = self._do(message, delivery.id, act, self._remover(queue, delivery))
-                    came_to[id(message)] = done
-                    if done.is_done:
-                        del held[delivery.id]
+                self._act_on_page(queue, fresh, wanted, act, held, came_to)
         finally:
             with contextlib.suppress(StoreUnavailable):  # then they are visible again by themselves
-                self._poison.give_back(queue, held.values())
+                self._search.give_back(queue, held.values())
         return came_to
 
-    def _do(self, message: PoisonMessage, message_id: str, act: Act, remove: Callable[[PoisonMessage], None]) -> Done:
+    def _act_on_page(
+        self,
+        queue: str,
+        page: Sequence[Delivery],
+        wanted: dict[str, list[PoisonMessage]],
+        act: Act,
+        held: dict[str, Delivery],
+        came_to: dict[int, Done],
+    ) -> None:
+        """Act on what is wanted of a page, one by one, then remove that together, also when something goes wrong."""
+        acted_on: list[Delivery] = []
+
+        def remove(delivery: Delivery) -> None:
+            with contextlib.suppress(EntityChanged, EntityNotFound):  # somebody else has removed it, or will
+                self._queues.delete(queue + POISON_SUFFIX, delivery)
+            held.pop(delivery.id, None)
+
         try:
-            act(message, message_id)
-        except _LEFT as exc:
-            return Done(message=message, is_done=False, why_left=str(exc))
-        with contextlib.suppress(EntityChanged, EntityNotFound):  # somebody else has removed it, or will
-            remove(message)
-        return Done(message=message, is_done=True)
+            for delivery in page:
+                same = wanted.get(poison_id(queue, delivery.body))
+                if same is None:
+                    continue
+                message = same.pop()
+                if not same:
+                    del wanted[message.id]
+                done = came_to[id(message)] = _do(message, delivery.id, act)
+                acted_on += [delivery] * done.is_done
+        finally:
+            self._service.outbox.each(acted_on, remove)
 
-    def _remove_kept(self, message: PoisonMessage) -> None:
-        if message.kept is not None:
-            self._service.repository.drop_kept_poison(message.kept)
 
-    def _remover(self, queue: str, delivery: Delivery) -> Callable[[PoisonMessage], None]:
-        return lambda _: self._queues.delete(queue + POISON_SUFFIX, delivery)
+def _do(message: PoisonMessage, message_id: str, act: Act) -> Done:
+    try:
+        act(message, message_id)
+    except _LEFT as exc:
+        return Done(message=message, is_done=False, why_left=str(exc))
+    return Done(message=message, is_done=True)
 
 
 def _incoming(message: PoisonMessage, message_id: str) -> Incoming:

@@ -64,23 +64,28 @@ class PoisonSearch:
             ids = {_whole_id(start, meant, hidden=sum(unseen.values())) for start in wanted.ids}
             meant = [message for message in meant if message.id in ids]
         meant.sort(key=lambda message: message.at)
-        return Found(messages=self._with_outlook(meant), unseen=unseen, is_cut=frozenset(cut))
+        return Found(messages=self._with_outlook(meant), unseen=unseen, is_cut=frozenset(cut), is_taken=take)
 
     def give_back(self, queue: str, deliveries: Iterable[Delivery]) -> None:
         """Make messages of a poison queue visible again that were taken to be looked at."""
         poison_queue = queue + POISON_SUFFIX
-        again = list(deliveries)
+        queues, each = self._queues, self._service.outbox.each
+        first: list[Delivery] = []
+        later: list[Delivery] = []
+        for delivery in deliveries:
+            (first if delivery.dequeue_count <= 1 else later).append(delivery)
 
         def release(delivery: Delivery) -> None:
             with contextlib.suppress(EntityChanged, EntityNotFound):  # somebody else has it
-                self._queues.extend(poison_queue, delivery, visibility_s=0)
+                queues.extend(poison_queue, delivery, visibility_s=0)
 
-        self._service.outbox.each([delivery for delivery in again if delivery.dequeue_count <= 1], release)
-        for delivery in again:
-            if delivery.dequeue_count > 1:
-                self._queues.send(poison_queue, delivery.body)
-                with contextlib.suppress(EntityChanged, EntityNotFound):
-                    self._queues.delete(poison_queue, delivery)
+        def remove(delivery: Delivery) -> None:
+            with contextlib.suppress(EntityChanged, EntityNotFound):
+                queues.delete(poison_queue, delivery)
+
+        each(first, release)
+        each(later, lambda delivery: queues.send(poison_queue, delivery.body))
+        each(later, remove)  # once all copies are there
 
     def _waiting(self, queue: str, *, take: bool) -> tuple[list[PoisonMessage], bool]:
         """Look at what waits in a queue's poison queue; tell whether there may be more to see."""
@@ -88,7 +93,7 @@ class PoisonSearch:
         if len(found) < RECEIVE_MESSAGES or not take:
             return [_waiting(queue, each, each.dequeue_count) for each in found], len(found) == RECEIVE_MESSAGES
         taken = self._take(queue)
-        return [_waiting(queue, each, each.dequeue_count - 1) for each in taken], len(taken) == MOST_TAKEN
+        return [_waiting(queue, each, each.dequeue_count - 1) for each in taken], len(taken) >= MOST_TAKEN
 
     def _take(self, queue: str) -> Sequence[Delivery]:
         taken: dict[str, Delivery] = {}

@@ -68,7 +68,9 @@ def unseen_lines(found: Found, *, store: str) -> list[str]:
     for queue, count in found.unseen.items():
         if not count:
             continue
-        if queue in found.is_cut:
+        if queue in found.is_cut and found.is_taken:
+            lines.append(f"{count:,} more in {queue}{POISON_SUFFIX}: so many are too many to be looked at together")
+        elif queue in found.is_cut:
             lines.append(
                 f"{count:,} more in {queue}{POISON_SUFFIX}. To see them: jobkit inspect poison --all{store} "
                 "(takes each for a moment)"
