@@ -383,7 +383,9 @@ def test_foreign_messages_end_in_the_poison_table_and_disturb_no_job(tmp_path: P
     listed = client.get("poison?queue=tasks&limit=2").document
     assert [(each["kept"], each["kind"]) for each in listed["messages"]] == [(True, None)] * 2
     assert (listed["left_out"], listed["unseen"], listed["cut"]) == (1, {"tasks": 1, "jobs": 1}, [])
-    of_tasks = client.post("poison/drop?queue=tasks").document["messages"]
+    dropped = client.post("poison/drop?queue=tasks").document
+    assert dropped["complete"] is True
+    of_tasks = dropped["messages"]
     assert [(each["dropped"], each["left"]) for each in of_tasks] == [(True, None)] * 3
     assert sorted(each["body"] for each in of_tasks) == sorted(["{malformed", '{"order": 1}', newer])
     (order,) = (each for each in client.get("poison").document["messages"] if each["body"] == '{"order": 1}')

@@ -16,7 +16,7 @@ from .app import App
 from .requests import caller, read_count, read_flag, read_query
 
 DEFAULT_MESSAGES: Final = 100
-MOST_MESSAGES: Final = 1_000
+MOST_MESSAGES: Final = 1_000  # the next request has the rest
 
 
 def list_poison(app: App, request: func.HttpRequest) -> func.HttpResponse:
@@ -43,13 +43,15 @@ def _act(app: App, request: func.HttpRequest, verb: str) -> func.HttpResponse:
     is_some = bool(wanted.ids or wanted.queue or wanted.job)
     if is_all is is_some:
         raise BadRequest("name messages (?id=, several by commas), or give ?queue=, ?job= or, alone, ?all=true")
-    found = PoisonSearch(app.service, app.queues).find(wanted, take=True).messages
+    found = PoisonSearch(app.service, app.queues).find(wanted, take=True)
+    meant = found.messages[:MOST_MESSAGES]
+    is_complete = len(meant) == len(found.messages) and not found.is_cut
     acts = PoisonActs(app.service, app.queues, by=caller(request))
     if read_flag(query, "dry_run"):
-        done = [Done(message=message, is_done=False) for message in found]
+        done = [Done(message=message, is_done=False) for message in meant]
     else:
-        done = (acts.requeue if verb == "requeued" else acts.drop)(found, reason=query.get("reason", ""))
-    return answer_json(poison_act_document(done, verb=verb))
+        done = (acts.requeue if verb == "requeued" else acts.drop)(meant, reason=query.get("reason", ""))
+    return answer_json({**poison_act_document(done, verb=verb), "complete": is_complete})
 
 
 def _wanted(query: dict[str, str]) -> Wanted:
