@@ -18,10 +18,10 @@ from jobkit.runtime.service import Service
 from jobkit.runtime.storage.ports import Queues
 
 from .asking import confirm, who
-from .jobargs import store_option
 from .output import INTERRUPTED, print_json, say, write_out
 from .screens import Frame, How, present
 from .session import open_without_code
+from .stores import store_option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
