@@ -11,7 +11,7 @@ import pytest
 
 from commands import InProcess
 from jobkit.deploy.vendored import runtime_files
-from jobkit.scaffold import hub_of
+from jobkit.scaffold.app import hub_of
 
 FILES = [
     ".funcignore",

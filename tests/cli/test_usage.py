@@ -62,6 +62,7 @@ def test_there_are_these_commands():
         "cancel",
         "purge",
         "new-app",
+        "new-controller",
         "deploy",
         "completion",
         "deprecate",

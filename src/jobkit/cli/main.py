@@ -247,6 +247,54 @@ def new_app(
     new_app_main(folder, dry_run=dry_run, json=json)
 
 
+@app.command("new-controller")
+def new_controller(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its job type, and its module's name.")],
+    *,
+    stage: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:KIND]", help="A stage: single (default), fan-out, fan-in or per-result. Repeat it."
+        ),
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME:TYPE[=DEFAULT]", help='A parameter; bounds after a comma: "px:int=512,ge=1". Repeat it.'
+        ),
+    ] = None,
+    no_test: Annotated[bool, typer.Option("--no-test", metavar="", help="Write no test.")] = False,
+    template: Annotated[
+        str | None, typer.Option(metavar="DIR|URL", help="A cookiecutter template of your own: a folder, a git URL.")
+    ] = None,
+    interactive: Annotated[bool, typer.Option("--interactive", metavar="", help="Ask for what was not given.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", metavar="", help="Write over what is there, and keep a copy of it.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Write nothing; print the files.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", metavar="", help="Run a template's own code without asking.")] = False,
+    json: Json = False,
+) -> None:
+    """Write a controller and its test. For example: jobkit new-controller tiles --stage cut:fan-out --param px:int=512."""
+    from .new_controller import Wanted
+    from .new_controller import main as new_controller_main
+
+    new_controller_main(
+        Wanted(
+            name=name,
+            stages=stage or [],
+            params=param or [],
+            template=template,
+            with_test=not no_test,
+            interactive=interactive,
+            force=force,
+            dry_run=dry_run,
+            yes=yes,
+            json=json,
+        )
+    )
+
+
 @app.command()
 def deploy(
     folder: Annotated[Path, typer.Argument(metavar="APP", help="The Function App's folder.")],
