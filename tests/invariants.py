@@ -9,7 +9,7 @@ from typing import Any
 
 from jobkit.runtime.invariants import broken_invariants
 from jobkit.runtime.messages import decode_message
-from jobkit.runtime.model import JobRecord
+from jobkit.runtime.model import Chain, JobRecord, Status
 from jobkit.runtime.processing import QUEUES
 from jobkit.runtime.repository import Repository
 from jobkit.runtime.storage.ports import Span, Store
@@ -35,7 +35,7 @@ def check_invariants(store: Store, job_id: str, history: Sequence[Written] = (),
     """
     chain = Repository(store.tables).get_chain(job_id)
     broken = [
-        *([] if chain.job.status.ended else [f"the job is {chain.job.status} at stage {chain.job.stage}"]),
+        *_hanging(store, chain),
         *broken_invariants(Repository(store.tables), chain),
         *_left_behind(store, chain.job, dead_submits),
         *_broken_history(job_id, history),
@@ -61,6 +61,20 @@ def outcome(store: Store, job_id: str) -> dict[str, Any]:
             for task in repository.all_tasks(stage)
         ],
     }
+
+
+def _hanging(store: Store, chain: Chain) -> list[str]:
+    """Say what has not ended, though no message is left that could end it."""
+    broken = [] if chain.job.status.ended else [f"the job is {chain.job.status} at stage {chain.job.stage}"]
+    for stage in chain.stages:
+        tasks = [task for task in Repository(store.tables).all_tasks(stage) if not task.status.ended]
+        given_up = stage.round > 1 and any(task.status is Status.QUEUED for task in tasks)  # while it was reopened
+        broken += [
+            f"task {task.ref.task_id} is {task.status} for ever"
+            for task in tasks
+            if not (given_up and task.status is Status.QUEUED)
+        ]
+    return broken
 
 
 def _left_behind(store: Store, job: JobRecord, dead_submits: int) -> list[str]:
