@@ -9,7 +9,7 @@ from typing import Any
 
 from jobkit.runtime.invariants import broken_invariants
 from jobkit.runtime.messages import decode_message
-from jobkit.runtime.model import Chain, JobRecord, Status
+from jobkit.runtime.model import Chain, JobRecord, StageState, Status
 from jobkit.runtime.processing import QUEUES
 from jobkit.runtime.repository import Repository
 from jobkit.runtime.storage.ports import Span, Store
@@ -66,6 +66,9 @@ def outcome(store: Store, job_id: str) -> dict[str, Any]:
 def _hanging(store: Store, chain: Chain) -> list[str]:
     """Say what has not ended, though no message is left that could end it."""
     broken = [] if chain.job.status.ended else [f"the job is {chain.job.status} at stage {chain.job.stage}"]
+    states = [stage.state for stage in chain.stages]
+    if not chain.job.status.ended and not {StageState.CLOSED, StageState.UNPLANNED}.issuperset(states):
+        broken.append(f"the stages are {[state.value for state in states]}")
     for stage in chain.stages:
         tasks = [task for task in Repository(store.tables).all_tasks(stage) if not task.status.ended]
         given_up = stage.round > 1 and any(task.status is Status.QUEUED for task in tasks)  # while it was reopened
