@@ -32,7 +32,7 @@ def ask(
     with tempfile.TemporaryDirectory(prefix="jobkit-doctor-") as place:
         answer, said = Path(place) / "answer.json", Path(place) / "said.txt"
         with said.open("wb") as output:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603 - our own program, or one that the user has installed
                 [sys.executable, *arguments, str(answer)],
                 cwd=folder,
                 env=dict(environment),

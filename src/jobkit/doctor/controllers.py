@@ -13,6 +13,10 @@ _TELL: Final = Findings(Group.APP)
 
 def check_controllers(subject: Subject) -> Iterator[Finding]:
     """Import the controllers in a process of their own, and tell what could not be."""
+    if subject.trouble:
+        yield _TELL.error("project", subject.trouble, "correct it in pyproject.toml")
+        yield _TELL.not_checked("controllers", "where they are is not known", "mend the project first")
+        return
     found = subject.controllers
     if isinstance(found, Broken):
         fix = "see what importing them does: jobkit --debug controllers"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ from jobkit import __version__
 from jobkit.deploy.vendored import PLACE, REQUIREMENTS, Found, State, look, write
 
 from .finding import Finding, Findings, Group
+from .mending import lines_added
 from .subject import Subject
 
 #: What editors, merges and patches leave beside a file.
@@ -29,18 +30,20 @@ def check_runtime(subject: Subject) -> Iterator[Finding]:
     found = look(subject.folder)
     deploy = f"jobkit deploy {subject.folder}"
     if found.state is State.CURRENT:
-        yield _TELL.ok("runtime", f"{PLACE.as_posix()}: jobkit {found.version}, up to date")
+        yield _TELL.ok("runtime", f"{PLACE.as_posix()} is jobkit {found.version}, up to date")
     elif found.state is State.EDITED:
         evidence = f"{PLACE.as_posix()} was changed by hand since it was written"
         yield _TELL.error("runtime", evidence, f"{deploy} --force writes it anew, and what was changed is lost")
     else:
         is_missing = found.state is State.MISSING
-        evidence = "is not there" if is_missing else f"is jobkit {found.version}, not the same as this {__version__}"
+        evidence = (
+            "is not there" if is_missing else f"is of jobkit {found.version}, not the files of this {__version__}"
+        )
         yield _TELL.error("runtime", f"{PLACE.as_posix()} {evidence}", deploy, lambda: _deploy(found))
     if found.lacking:
         path = subject.folder / REQUIREMENTS
         evidence = f"{REQUIREMENTS} lacks what the runtime needs: {', '.join(found.lacking)}"
-        yield _TELL.error("requirements", evidence, "add these lines", _adder(path, found.lacking))
+        yield _TELL.error("requirements", evidence, "add these lines", lines_added(path, found.lacking))
     else:
         yield _TELL.ok("requirements", "all that the runtime needs is listed")
 
@@ -50,9 +53,8 @@ def check_backups(subject: Subject) -> Iterator[Finding]:
     found: list[str] = []
     for root, folders, files in os.walk(subject.folder):
         folders[:] = [name for name in folders if not name.startswith(".") and name not in _SKIPPED]
-        for name in files:
-            if any(fnmatch.fnmatch(name, pattern) for pattern in BACKUPS):
-                found.append(Path(root, name).relative_to(subject.folder).as_posix())
+        left = (name for name in files if any(fnmatch.fnmatch(name, pattern) for pattern in BACKUPS))
+        found.extend(Path(root, name).relative_to(subject.folder).as_posix() for name in left)
     if found:
         listed = ", ".join(sorted(found)[:_SHOWN]) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
         yield _TELL.warning("backups", f"left behind: {listed}", "delete them, or add them to .funcignore")
@@ -67,17 +69,6 @@ def check_backups(subject: Subject) -> Iterator[Finding]:
 
 def _deploy(found: Found) -> str:
     return f"{write(found)} files written to {PLACE.as_posix()}"
-
-
-def _adder(path: Path, lines: tuple[str, ...]) -> Callable[[], str]:
-    def mend() -> str:
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        if text and not text.endswith("\n"):
-            text += "\n"
-        path.write_text(text + "".join(f"{line}\n" for line in lines), encoding="utf-8")
-        return f"added to {path.name}: {', '.join(lines)}"
-
-    return mend
 
 
 def _remove(folders: list[Path]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +10,7 @@ from jobkit.deploy.vendored import HOST_FILE, PLACE, REQUIREMENTS
 from jobkit.runtime.settings import LOCAL_SETTINGS
 
 from .finding import Finding, Findings, Group
+from .mending import lines_added
 from .subject import FUNCTION_APP, Broken, Subject
 
 NAME: Final = ".funcignore"
@@ -28,7 +29,7 @@ def check_funcignore(subject: Subject) -> Iterator[Finding]:
     path = subject.folder / NAME
     if not path.is_file():
         evidence = f"there is none: {LOCAL_SETTINGS} and whatever else lies here may be deployed"
-        yield _TELL.warning(NAME, evidence, f"write one with: {' '.join(DEFAULT)}", _appender(path, DEFAULT))
+        yield _TELL.warning(NAME, evidence, f"write one with: {' '.join(DEFAULT)}", lines_added(path, DEFAULT))
         return
     needed, unknown = _needed_files(subject)
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -52,12 +53,12 @@ def judge_funcignore(lines: list[str], needed: set[str], path: Path) -> Iterator
         listed = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
         evidence = f"line {index + 1}, {lines[index]!r}, hides what the app needs: {listed}"
         yield _TELL.error(NAME, evidence, f"take the line away, or add !{names[0]} after it")
-    bare = [name for name in SECRET if not spec.match_file(name)]
+    bare = [name for name in SECRET if (path.parent / name).is_file() and not spec.match_file(name)]
     if bare:
         evidence = f"it does not keep back {', '.join(bare)}, which may hold keys"
-        yield _TELL.warning(NAME, evidence, f"add the lines: {' '.join(bare)}", _appender(path, bare))
+        yield _TELL.warning(NAME, evidence, f"add the lines: {' '.join(bare)}", lines_added(path, bare))
     if not hidden and not bare:
-        yield _TELL.ok(NAME, f"hides none of the {len(needed)} files that the app needs, and keeps settings back")
+        yield _TELL.ok(NAME, f"{len(needed)} files that the app needs go along, settings stay here")
 
 
 def _needed_files(subject: Subject) -> tuple[set[str], str]:
@@ -79,14 +80,3 @@ def _needed_files(subject: Subject) -> tuple[set[str], str]:
         else:
             found |= set(answer["files"])
     return found, " and ".join(unknown)
-
-
-def _appender(path: Path, lines: tuple[str, ...] | list[str]) -> Callable[[], str]:
-    def mend() -> str:
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        if text and not text.endswith("\n"):
-            text += "\n"
-        path.write_text(text + "".join(f"{line}\n" for line in lines), encoding="utf-8")
-        return f"written to {path.name}: {' '.join(lines)}"
-
-    return mend

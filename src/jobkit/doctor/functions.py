@@ -59,7 +59,9 @@ def _failed(found: dict[str, Any]) -> Finding:
         if not found["apps"]:
             evidence = f"{FUNCTION_APP} has no FunctionApp: the worker finds no functions"
             return _TELL.error("functions", evidence, f"add: app = func.FunctionApp(), and {_REGISTER}")
-        evidence = f"{FUNCTION_APP} has {len(found['apps'])} FunctionApps ({', '.join(found['apps'])}): the worker wants one"
+        evidence = (
+            f"{FUNCTION_APP} has {len(found['apps'])} FunctionApps ({', '.join(found['apps'])}): the worker wants one"
+        )
         return _TELL.error("functions", evidence, "keep one, and make the others func.Blueprint that it registers")
     where = f" ({found['where']})" if found["where"] else ""
     if found["failed"] == "import":
@@ -82,7 +84,9 @@ def _routes(functions: list[dict[str, Any]]) -> Iterator[Finding]:
         if route.startswith(RESERVED):
             broken = True
             evidence = f"{function['name']}: the route {route!r} is the host's own ({', '.join(RESERVED)})"
-            yield _TELL.error("routes", evidence, "give it a route that begins otherwise: the host refuses the function")
+            yield _TELL.error(
+                "routes", evidence, "give it a route that begins otherwise: the host refuses the function"
+            )
         for method in trigger.get("methods") or ["any"]:
             seen[str(getattr(method, "value", method)).upper(), route] += 1
     for (method, route), count in seen.items():
@@ -102,11 +106,11 @@ def _queues(functions: list[dict[str, Any]], hub: str | None) -> Iterator[Findin
         if trigger is None:
             continue
         name, queue = function["name"], str(trigger.get("queueName", ""))
-        listened.append(queue)
-        if queue in own and name not in NEEDED:
+        if queue in listened:
             broken = True
-            evidence = f"{name} listens to {queue}, which is jobkit's: it takes messages away from jobs"
-            yield _TELL.error("queues", evidence, "have it listen to a queue of its own")
+            evidence = f"two functions listen to {queue}: each gets some of its messages"
+            yield _TELL.error("queues", evidence, "give one of them a queue of its own")
+        listened.append(queue)
         if queue not in own and len(queue) > MOST_QUEUE_CHARS:
             broken = True
             evidence = f"{name}: {queue} is longer than {MOST_QUEUE_CHARS} characters, so it has no poison queue"
@@ -116,7 +120,7 @@ def _queues(functions: list[dict[str, Any]], hub: str | None) -> Iterator[Findin
             evidence = f"{name} has a retry policy, and its queue's maxDequeueCount beside it: tries multiply"
             yield _TELL.warning("queues", evidence, "take @app.retry away; a stage's max_attempts says how often")
     if not broken:
-        yield _TELL.ok("queues", f"listened to: {', '.join(listened) or 'none'}")
+        yield _TELL.ok("queues", f"{len(listened)} listened to, each by one function")
 
 
 def _trigger(function: dict[str, Any], kind: str) -> dict[str, Any] | None:

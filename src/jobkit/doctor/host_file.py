@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
 from jobkit.deploy.vendored import HOST_FILE
+from jobkit.runtime.settings import LOCAL_SETTINGS
 
 from .finding import Finding, Findings, Group
+from .mending import value_set
 from .subject import Broken, Subject
 
 THREADS: Final = "PYTHON_THREADPOOL_THREAD_COUNT"
@@ -27,6 +29,7 @@ BUSY_QUEUES: Final = 2
 DEFAULT_THREADS: Final = 5
 DEFAULT_DEQUEUES: Final = 5
 BUNDLE: Final = {"id": "Microsoft.Azure.Functions.ExtensionBundle", "version": "[4.*, 5.0.0)"}
+_QUEUES: Final = ("extensions", "queues")
 _OVERRIDE: Final = "AzureFunctionsJobHost"
 _VISIBILITY: Final = "00:00:30"
 _SPAN: Final = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.\d+)?")
@@ -58,7 +61,7 @@ def judge_host(
 ) -> Iterator[Finding]:
     """Judge a host.json; `timeouts` are those of stages in seconds, by a name, None where they are not known."""
     host = with_settings(host, settings)
-    queues = _object(host, "extensions", "queues")
+    queues = _object(host, *_QUEUES)
     yield from _whole(host, path)
     yield from _messages(queues, path)
     yield from _threads(host, queues, settings, path.parent)
@@ -69,7 +72,7 @@ def _whole(host: dict[str, Any], path: Path) -> Iterator[Finding]:
     sound = True
     if host.get("version") != "2.0":
         sound = False
-        mend = _setter(path, (), "version", "2.0")
+        mend = value_set(path, ["version"], "2.0")
         yield _TELL.error(HOST_FILE, f"version is {host.get('version')!r}", 'set "version": "2.0"', mend)
     bundle = host.get("extensionBundle")
     version = str(cast("dict[str, Any]", bundle).get("version", "")) if isinstance(bundle, dict) else ""
@@ -77,7 +80,7 @@ def _whole(host: dict[str, Any], path: Path) -> Iterator[Finding]:
     if bundle is None:
         sound = False
         fix = f'add "extensionBundle": {json.dumps(BUNDLE)}'
-        mend = _setter(path, (), "extensionBundle", BUNDLE)
+        mend = value_set(path, ["extensionBundle"], BUNDLE)
         yield _TELL.error(HOST_FILE, "it names no extensionBundle: there are no queue triggers", fix, mend)
     elif major is None or int(major.group(1)) < 4:
         sound = False
@@ -98,7 +101,7 @@ def _messages(queues: dict[str, Any], path: Path) -> Iterator[Finding]:
     if str(encoding).lower() != "base64":
         sound = False
         evidence = f"messageEncoding is {encoding!r}, and jobkit's messages are base64: all end in the poison queue"
-        mend = _setter(path, ("extensions", "queues"), "messageEncoding", "base64")
+        mend = value_set(path, [*_QUEUES, "messageEncoding"], "base64")
         yield _TELL.error(name, evidence, 'set "messageEncoding": "base64"', mend)
     visibility = queues.get("visibilityTimeout", "00:00:00")
     seconds = seconds_of(visibility)
@@ -108,7 +111,7 @@ def _messages(queues: dict[str, Any], path: Path) -> Iterator[Finding]:
     elif seconds < 1:
         sound = False
         evidence = "visibilityTimeout is 0 (the default): a message whose function fails is tried to its end in 0.1 s"
-        mend = _setter(path, ("extensions", "queues"), "visibilityTimeout", _VISIBILITY)
+        mend = value_set(path, [*_QUEUES, "visibilityTimeout"], _VISIBILITY)
         yield _TELL.error(name, evidence, f'set "visibilityTimeout": "{_VISIBILITY}"', mend)
     dequeues = queues.get("maxDequeueCount", DEFAULT_DEQUEUES)
     if not isinstance(dequeues, int) or dequeues < 1:
@@ -117,16 +120,16 @@ def _messages(queues: dict[str, Any], path: Path) -> Iterator[Finding]:
     elif dequeues < 3:
         sound = False
         evidence = f"maxDequeueCount is {dequeues}: a worker that is moved or restarted fails the tasks that it had"
-        mend = _setter(path, ("extensions", "queues"), "maxDequeueCount", DEFAULT_DEQUEUES)
+        mend = value_set(path, [*_QUEUES, "maxDequeueCount"], DEFAULT_DEQUEUES)
         yield _TELL.warning(name, evidence, f'set "maxDequeueCount": {DEFAULT_DEQUEUES}', mend)
     polling = queues.get("maxPollingInterval", "00:01:00")
     if (pause := _polling_seconds(polling)) is None or pause > 10:
         sound = False
         evidence = f"maxPollingInterval is {polling}: a stage that begins after a pause waits so long"
-        mend = _setter(path, ("extensions", "queues"), "maxPollingInterval", "00:00:02")
+        mend = value_set(path, [*_QUEUES, "maxPollingInterval"], "00:00:02")
         yield _TELL.warning(name, evidence, 'set "maxPollingInterval": "00:00:02"', mend)
     if sound:
-        evidence = f"base64, {dequeues} deliveries, {seconds:g} s apart, asked every {pause:g} s at least"
+        evidence = f"base64, {dequeues} deliveries {seconds:g} s apart, polled every {pause:g} s"
         yield _TELL.ok(name, evidence)
 
 
@@ -151,11 +154,13 @@ def _threads(host: dict[str, Any], queues: dict[str, Any], settings: Mapping[str
     threads = int(given or DEFAULT_THREADS) * int(processes)
     taken = f"{BUSY_QUEUES} queues x ({batch} + {threshold}) = {needed} messages are taken at once"
     if threads >= needed:
-        yield _TELL.ok(name, f"{taken}, {threads} threads work on them")
+        yield _TELL.ok(name, f"{threads} threads for {BUSY_QUEUES} queues x ({batch} + {threshold}) messages")
         return
     has = f"{threads} threads" if given else f"{threads} threads on one processor ({THREADS} is not set)"
-    fix = f"set {THREADS}={needed} in the app's settings, or lower batchSize and newBatchThreshold"
-    yield _TELL.warning(name, f"{taken}, {has} work on them: the others wait while their leases run", fix)
+    fix = f"set {THREADS}={needed} in the app's settings, here and in Azure, or lower batchSize and newBatchThreshold"
+    here = app / LOCAL_SETTINGS
+    mend = None if given or not here.is_file() else value_set(here, ["Values", THREADS], str(needed))
+    yield _TELL.warning(name, f"{taken}, {has} work on them: the others wait while their leases run", fix, mend)
 
 
 def _times(host: dict[str, Any], queues: dict[str, Any], timeouts: dict[str, float] | None) -> Iterator[Finding]:
@@ -184,7 +189,7 @@ def _times(host: dict[str, Any], queues: dict[str, Any], timeouts: dict[str, flo
             evidence = f"{stage}: taken for dead after {timeout_s:g} s, before its message is back after {lease:g}"
             yield _TELL.warning(name, evidence, "raise the stage's timeout above visibilityTimeout")
     if sound:
-        yield _TELL.ok(name, f"functionTimeout {given}; {len(timeouts)} stages with a timeout, within it")
+        yield _TELL.ok(name, f"functionTimeout {given}, no stage's timeout beyond it")
 
 
 def with_settings(host: dict[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:
@@ -223,18 +228,3 @@ def _object(host: Mapping[str, Any], *names: str) -> dict[str, Any]:
     for name in names:
         found = cast("dict[str, Any]", found).get(name) if isinstance(found, dict) else None
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
-
-
-def _setter(path: Path, place: tuple[str, ...], name: str, value: Any) -> Callable[[], str]:
-    """Return what sets one value of a JSON file, and leaves the others as they are."""
-
-    def mend() -> str:
-        document: Any = json.loads(path.read_text(encoding="utf-8-sig"))
-        at = document
-        for part in place:
-            at = at.setdefault(part, {})
-        at[name] = value
-        path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        return f"{name} set in {path.name}"
-
-    return mend

@@ -43,7 +43,7 @@ def check_settings(subject: Subject) -> Iterator[Finding]:
     yield _TELL.not_checked(
         "settings in Azure",
         "what the deployed app has can't be seen from here",
-        "compare with: az functionapp config appsettings list -n APP -g GROUP; GET /api/health of the app",
+        "GET /api/health of the app; az functionapp config appsettings list",
     )
 
 
@@ -71,7 +71,7 @@ def _account(subject: Subject) -> Finding:
         return _TELL.ok(SETTING, f"an identity, for {account.tables_url} and {account.queues_url}")
     given = _ACCOUNT_NAME.search(account.connection_string)
     name = "an account" if given is None else f"account {given.group(1)}"
-    return _TELL.ok(SETTING, f"a connection string of {name}, in {subject.origin(SETTING)}")
+    return _TELL.ok(SETTING, f"connection string of {name}, in {subject.origin(SETTING)}")
 
 
 def _is_on(value: str) -> bool:

@@ -42,8 +42,10 @@ class Subject:
         environment: Mapping[str, str],
         clock: Clock | None = None,
         limit_s: float = MOST_S,
+        trouble: str = "",
     ) -> None:
-        """Look at a folder. What runs users' code is given `limit_s`."""
+        """Look at a folder. What runs users' code is given `limit_s`; `trouble` is why the project can't be read."""
+        self.trouble = trouble
         self.folder = (folder if project is None else project.root).absolute()
         self.project = project
         self.environment = environment
