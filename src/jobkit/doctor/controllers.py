@@ -27,7 +27,7 @@ def check_controllers(subject: Subject) -> Iterator[Finding]:
         yield _TELL.error("controllers", f"{problem['name']}: {problem['reason']}{where}", _fix(problem))
     if not found["problems"]:
         names = ", ".join(controller["job_type"] for controller in found["controllers"])
-        yield _TELL.ok("controllers", f"{len(found['controllers'])} with their own job types: {names}")
+        yield _TELL.ok("controllers", f"{len(found['controllers'])}, no job type twice: {names}")
 
 
 def _fix(problem: dict[str, Any]) -> str:

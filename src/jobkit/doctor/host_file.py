@@ -199,13 +199,11 @@ def with_settings(host: dict[str, Any], settings: Mapping[str, str]) -> dict[str
         start, *names = name.split("__")
         if start != _OVERRIDE or not names:
             continue
-        at: Any = whole
+        at = whole
         for part in names[:-1]:
-            at = at.setdefault(part, {})
-            if not isinstance(at, dict):
-                break
-        else:
-            at[names[-1]] = int(value) if value.isdigit() else value
+            below: Any = at.setdefault(part, {})
+            at = cast("dict[str, Any]", below) if isinstance(below, dict) else {}
+        at[names[-1]] = int(value) if value.isdigit() else value
     return whole
 
 

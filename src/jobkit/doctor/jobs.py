@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Final
 
 from jobkit.runtime.errors import RowDamaged, StoreTooNew, UnknownJob
@@ -27,6 +29,21 @@ _SHOWN: Final = 12
 _TELL: Final = Findings(Group.JOBS)
 
 
+class _Seen(Enum):
+    """What a look at an active job came to."""
+
+    #: Something is told of it.
+    BROKEN = "broken"
+    #: A later look will tell.
+    NOW = "now"
+    #: It is not as it was at the last look.
+    MOVING = "moving"
+    #: It is as it was for ten minutes, and nothing says that this is wrong.
+    SILENT = "silent"
+    #: There were too many before it.
+    LEFT_OUT = "left out"
+
+
 def check_poison(access: Access, opened: Opened) -> Iterator[Finding]:
     """Count the messages that were delivered in vain."""
     queues = [name + POISON_SUFFIX for name in (JOBS_QUEUE, TASKS_QUEUE)]
@@ -41,25 +58,25 @@ def check_poison(access: Access, opened: Opened) -> Iterator[Finding]:
 
 def check_active(access: Access, opened: Opened, *, write: bool) -> Iterator[Finding]:
     """Look at the active jobs; with `write` note what they look like, so that the next look can tell what has moved."""
-    counts = dict.fromkeys(("moving", "first", "left out"), 0)
-    broken = False
+    counts: Counter[_Seen] = Counter()
     for number, listed in enumerate(opened.service.repository.index.active()):
-        if number >= MOST_JOBS:
-            counts["left out"] += 1
-            continue
-        found, state = _look(listed, access, opened, write=write)
-        broken = broken or bool(found)
+        seen, found = (_Seen.LEFT_OUT, []) if number >= MOST_JOBS else _look(listed, access, opened, write=write)
+        counts[seen] += 1
         yield from found
-        counts[state] += not found
-    if counts["left out"]:
-        evidence = f"{counts['left out']} more active jobs were not looked at"
+    if counts[_Seen.LEFT_OUT]:
+        evidence = f"{counts[_Seen.LEFT_OUT]} more active jobs were not looked at"
         yield _TELL.not_checked("jobs", evidence, f"jobkit repair --all --dry-run{access.option}")
-    if counts["first"]:
-        evidence = f"{counts['first']} active jobs: only a later look can tell whether they move"
+    if counts[_Seen.NOW]:
+        evidence = f"{_jobs(counts[_Seen.NOW])}: only a later look can tell whether they move"
         yield _TELL.not_checked("jobs", evidence, "the same again in 10 minutes" if write else "without --dry-run")
-    if counts["moving"]:
-        yield _TELL.ok("jobs", f"{counts['moving']} active jobs have moved since they were last looked at")
-    if not any(counts.values()) and not broken:
+    if counts[_Seen.SILENT]:
+        evidence = f"{_jobs(counts[_Seen.SILENT])} with tasks that run in silence, in stages without a timeout"
+        yield _TELL.not_checked(
+            "jobs", evidence, "give those stages a timeout, and have their tasks call task.progress"
+        )
+    if counts[_Seen.MOVING]:
+        yield _TELL.ok("jobs", f"{_jobs(counts[_Seen.MOVING])}, moving")
+    if not counts:
         yield _TELL.ok("jobs", "none is active")
 
 
@@ -80,15 +97,18 @@ def check_job(job_id: str, access: Access, opened: Opened, *, write: bool) -> It
         tasks = sum(stage.task_count or 0 for stage in chain.stages)
         evidence = f"{chain.job.job_type}, {chain.job.status}: {len(chain.stages)} stages and {tasks:,} tasks"
         yield _TELL.ok(name, f"{evidence} are as they must be")
+    listed = repository.index.find_active(chain.job)
     look = Repair(opened.service).look(job_id, note=write)
-    yield from _told(look, list(_named(look)), access)
-    if not chain.job.status.ended and not look.is_settled:
-        evidence = f"whether it moves, and what is final only when it has ended (now {chain.job.status})"
+    now = opened.service.clock.now()
+    names = [found.name for found in look.findings if listed is None or _holds(found.name, look, listed, now)]
+    yield from _told(look, names, access)
+    if not chain.job.status.ended and not names:
+        evidence = f"whether it moves, and what is final only when it has ended (it is {chain.job.status})"
         yield _TELL.not_checked(name, evidence, "the same again in 10 minutes")
 
 
-def _look(listed: Listed, access: Access, opened: Opened, *, write: bool) -> tuple[list[Finding], str]:
-    """Look at a job; return what is broken, or whether it has moved or was seen for the first time."""
+def _look(listed: Listed, access: Access, opened: Opened, *, write: bool) -> tuple[_Seen, list[Finding]]:
+    """Look at a job, and tell what is broken."""
     service, job_id = opened.service, listed.job_id
     name = f"job {job_id[:_SHOWN]}"
     now = service.clock.now()
@@ -96,16 +116,22 @@ def _look(listed: Listed, access: Access, opened: Opened, *, write: bool) -> tup
         chain = service.repository.get_chain(job_id)
         if _size(chain) > MOST_TASKS:
             evidence = f"{listed.job_type}: its stage has {_size(chain):,} tasks, too many to look at in passing"
-            return [_TELL.not_checked(name, evidence, f"jobkit repair {job_id[:_SHOWN]} --dry-run{access.option}")], ""
+            fix = f"jobkit repair {job_id[:_SHOWN]} --dry-run{access.option}"
+            return _Seen.BROKEN, [_TELL.not_checked(name, evidence, fix)]
         look = Repair(service).look(job_id, note=write)
     except UnknownJob:  # its submit is at work, or has died before it wrote the job
-        return [], "moving"
+        return _Seen.MOVING, []
     except (RowDamaged, StoreTooNew) as exc:
-        return [_TELL.error(name, str(exc), "undo the change by hand, or use the jobkit that wrote it")], ""
-    named = [finding for finding in _named(look) if _holds(finding, look, listed, now)]
-    if named:
-        return list(_told(look, named, access)), ""
-    return [], "first" if look.is_settled or listed.looked_at is None else "moving"
+        fix = "undo the change by hand, or use the jobkit that wrote it"
+        return _Seen.BROKEN, [_TELL.error(name, str(exc), fix)]
+    names = [finding.name for finding in look.findings if _holds(finding.name, look, listed, now)]
+    if names:
+        return _Seen.BROKEN, list(_told(look, names, access))
+    if listed.looked_at is None or look.findings:
+        return _Seen.NOW, []
+    if not look.is_settled:
+        return _Seen.MOVING, []
+    return _Seen.SILENT if now - listed.looked_at >= STILL else _Seen.NOW, []
 
 
 def _holds(name: str, look: Look, listed: Listed, now: datetime) -> bool:
@@ -115,10 +141,6 @@ def _holds(name: str, look: Look, listed: Listed, now: datetime) -> bool:
     if look.chain.job.status.ended:
         return now - look.chain.job.updated_at >= STILL
     return listed.looked_at is not None and now - listed.looked_at >= STILL
-
-
-def _named(look: Look) -> Iterator[str]:
-    return (finding.name for finding in look.findings)
 
 
 def _told(look: Look, names: list[str], access: Access) -> Iterator[Finding]:
@@ -139,3 +161,7 @@ def _repair(job_id: str, access: Access) -> str:
 def _size(chain: Chain) -> int:
     stage = chain.find_stage(chain.job.stage) if chain.job.stage is not None else None
     return 0 if stage is None else stage.task_count or 0
+
+
+def _jobs(count: int) -> str:
+    return "1 active job" if count == 1 else f"{count} active jobs"

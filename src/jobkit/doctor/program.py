@@ -34,15 +34,16 @@ def functions(root: Path) -> dict[str, Any]:
         found = next(iter(apps.values())).get_functions()
     except Exception as exc:  # noqa: BLE001 - as above
         return {**document, "failed": "functions", "error": f"{type(exc).__name__}: {exc}"}
-    document["functions"] = [
-        {
-            "name": function.get_function_name(),
-            "bindings": json.loads(function.get_function_json())["bindings"],
-            "retries": function.get_settings_dict("retry_policy") is not None,
-        }
-        for function in found
-    ]
+    document["functions"] = [_function(function) for function in found]
     return document
+
+
+def _function(function: Any) -> dict[str, Any]:
+    return {
+        "name": function.get_function_name(),
+        "bindings": json.loads(function.get_function_json())["bindings"],
+        "retries": function.get_settings_dict("retry_policy") is not None,
+    }
 
 
 def controllers(root: Path) -> dict[str, Any]:

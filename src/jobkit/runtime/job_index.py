@@ -65,6 +65,13 @@ class JobIndex:
             return False
         return True
 
+    def find_active(self, job: JobRecord) -> Listed | None:
+        """Read how the job is listed among the active ones; None when it is not."""
+        try:
+            return rows.read_listed(self._tables.get(rows.INDEX, rows.INDEX_JOBS, rows.active_row(job)))
+        except EntityNotFound:
+            return None
+
     def note_look(self, job: JobRecord, seen: str, now: datetime, *, write: bool) -> bool:
         """Tell whether the last look at an active job saw the same; note what this one has seen, if it is to `write`.
 
