@@ -52,7 +52,7 @@ def judge_funcignore(lines: list[str], needed: set[str], path: Path) -> Iterator
     for index, names in hidden.items():
         listed = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
         evidence = f"line {index + 1}, {lines[index]!r}, hides what the app needs: {listed}"
-        yield _TELL.error(NAME, evidence, f"take the line away, or add !{names[0]} after it")
+        yield _TELL.error(NAME, evidence, "take the line away, or narrow it")
     bare = [name for name in SECRET if (path.parent / name).is_file() and not spec.match_file(name)]
     if bare:
         evidence = f"it does not keep back {', '.join(bare)}, which may hold keys"
