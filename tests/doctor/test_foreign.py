@@ -118,8 +118,8 @@ def test_one_that_is_broken_is_told_as_not_checked(
 
 
 def test_without_it_nothing_is_told(subject: Make):
-    with pytest.raises(importlib.metadata.PackageNotFoundError):
-        importlib.metadata.version(PACKAGE)
+    if list(importlib.metadata.distributions(name=PACKAGE)):
+        pytest.skip(f"{PACKAGE} is installed here")
 
     assert list(check_with_foreign(subject())) == []
 
