@@ -19,6 +19,7 @@ from jobkit.doctor import storage
 from jobkit.doctor.storage import Access, Opened
 from jobkit.doctor.subject import Subject
 from jobkit.runtime.loader import Project
+from jobkit.runtime.storage.azure_account import SETTING
 from jobkit.scaffold import make_app
 
 
@@ -40,7 +41,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Be in a new app, with an account and a hub of its own."""
     make_app(tmp_path / "my-etl")
     account, hub = new_account()
-    monkeypatch.setenv("AzureWebJobsStorage", account.connection_string)
+    monkeypatch.setenv(SETTING, account.connection_string)
     monkeypatch.setenv("JOBKIT_HUB", hub)
     monkeypatch.chdir(tmp_path / "my-etl")
     return tmp_path / "my-etl"
@@ -52,7 +53,7 @@ def jobkit(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -
 
 
 def queues() -> list[str]:
-    service = QueueServiceClient.from_connection_string(os.environ["AZUREWEBJOBSSTORAGE"])
+    service = QueueServiceClient.from_connection_string(os.environ[SETTING])
     return [str(queue.name) for queue in service.list_queues(name_starts_with=f"{os.environ['JOBKIT_HUB']}-")]
 
 
@@ -79,7 +80,7 @@ def test_an_encoding_that_the_app_can_not_read_poison_and_a_broken_job(jobkit: I
     host["extensions"]["queues"]["messageEncoding"] = "none"
     (app / "host.json").write_text(json.dumps(host))
     job_id = jobkit("submit", "greetings", "--n", "1", "--store", "azure", "--json").document["job_id"]
-    service = QueueServiceClient.from_connection_string(os.environ["AZUREWEBJOBSSTORAGE"])
+    service = QueueServiceClient.from_connection_string(os.environ[SETTING])
     poison = service.create_queue(f"{os.environ['JOBKIT_HUB']}-tasks-poison")
     poison.send_message("foreign")
 
@@ -106,7 +107,7 @@ def test_a_clock_that_is_set_wrongly(app: Path, opened: Callable[..., Any], by: 
 
     assert (clock.name, clock.state.value) == ("clock", state)
     if by:
-        assert "0 s behind the store's: displayed durations are wrong" in clock.evidence
+        assert clock.evidence.endswith(" s behind the store's: displayed durations are wrong")
 
 
 @pytest.fixture
