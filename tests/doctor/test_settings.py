@@ -53,6 +53,17 @@ def test_one_that_is_set_otherwise(subject: Make, told: Tell, name: str, value: 
     assert found == [(name, *expected) if each[0] == name else each for each in GOOD]
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("30d", ("ok", "jobs that ended 30 days ago are deleted, in the environment")),
+        ("for ever", ("error", "JOBKIT_RETENTION=for ever: must be a time such as 30d, 12h or 8w")),
+    ],
+)
+def test_a_retention(subject: Make, told: Tell, value: str, expected: tuple[str, str]):
+    assert told(check_settings(subject(JOBKIT_RETENTION=value)))[1] == ("JOBKIT_RETENTION", *expected)
+
+
 def test_those_that_are_missing(subject: Make, told: Tell, app: Path):
     (app / "local.settings.json").unlink()
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Final
 
 from jobkit.runtime.errors import InvalidSetting
-from jobkit.runtime.settings import DEFAULT_HUB, HUB, LOCAL_SETTINGS, hub_name
+from jobkit.runtime.settings import DEFAULT_HUB, HUB, LOCAL_SETTINGS, RETENTION, hub_name, retention
 from jobkit.runtime.storage.azure_account import SETTING, find_account
 
 from .finding import Finding, Findings, Group
@@ -25,6 +26,7 @@ def check_settings(subject: Subject) -> Iterator[Finding]:
         fix = f'correct {LOCAL_SETTINGS}: {{"IsEncrypted": false, "Values": {{"NAME": "VALUE"}}}}'
         yield _TELL.error(LOCAL_SETTINGS, subject.settings.reason, fix)
     yield _hub(subject)
+    yield from _retention(subject)
     if not subject.is_app:
         return
     settings = subject.known_settings
@@ -59,6 +61,17 @@ def _hub(subject: Subject) -> Finding:
         return _TELL.ok(HUB, f"{DEFAULT_HUB}, the default")
     evidence = f"not set, so {DEFAULT_HUB}: two apps of one storage account would take each other's messages"
     return _TELL.warning(HUB, evidence, f"set {HUB} to a name of the app's own, here and in Azure")
+
+
+def _retention(subject: Subject) -> Iterator[Finding]:
+    settings = subject.known_settings
+    if not settings.get(RETENTION):
+        return
+    try:
+        days = (retention(settings) or timedelta()).total_seconds() / 86_400
+        yield _TELL.ok(RETENTION, f"jobs that ended {days:g} days ago are deleted, in {subject.origin(RETENTION)}")
+    except InvalidSetting as exc:
+        yield _TELL.error(RETENTION, str(exc), f"set {RETENTION} to a time such as 30d, or take it away")
 
 
 def _account(subject: Subject) -> Finding:
