@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +16,20 @@ from jobkit.doctor import jobs
 from jobkit.doctor.examination import worst
 from jobkit.doctor.finding import Finding, State
 from jobkit.doctor.jobs import check_active, check_job, check_poison
-from jobkit.doctor.storage import Access, Opened, check_reachable, check_writable
+from jobkit.doctor.storage import (
+    Access,
+    Opened,
+    check_file,
+    check_message,
+    check_reachable,
+    check_writable,
+    tell_unreachable,
+)
+from jobkit.doctor.subject import Subject
 from jobkit.runtime import TaskContext
+from jobkit.runtime.errors import InvalidSetting, StoreDamaged, StoreTooNew, StoreUnavailable
 from jobkit.runtime.processing import QUEUES
-from jobkit.runtime.storage.ports import Entity
+from jobkit.runtime.storage.ports import Entity, Store
 from samples import Count, one_stage, two_stages
 
 Drive = Callable[..., Driver]
@@ -66,6 +77,89 @@ def test_a_store_is_asked_and_written_to_and_left_as_it_was(drive: Drive):
         ("writable", "ok", "a row was written, read back and deleted"),
     ]
     assert driver.everything() == before
+
+
+class Refusing:
+    """A port that refuses one verb, as a store that may only be read does."""
+
+    def __init__(self, port: Any, verb: str) -> None:
+        self._port, self._verb = port, verb
+
+    def __getattr__(self, name: str) -> Any:
+        return self._refuse if name == self._verb else getattr(self._port, name)
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise StoreUnavailable(store="here", reason="refused")
+
+
+def test_a_store_that_may_only_be_read(drive: Drive, tmp_path: Path):
+    driver = drive(two_stages())
+    ports = Store(Refusing(driver.store.tables, "insert"), Refusing(driver.store.queues, "send"))
+    opened = Opened(ports=ports, service=driver.service)
+    subject = Subject(tmp_path, project=None, environment={}, clock=driver.clock)
+
+    found = [*check_writable(opened), *check_message(subject, access(driver), opened)]
+
+    assert told(iter(found)) == [
+        ("writable", "error", "store here: refused"),
+        ("clock", "not checked", "no message can be sent"),
+        ("round trip", "error", "store here: refused"),
+    ]
+
+
+def test_a_queue_that_changes_what_is_sent(drive: Drive, tmp_path: Path):
+    driver = drive(two_stages())
+
+    class Mangling(Refusing):
+        def send(self, queue: str, body: str) -> None:
+            self._port.send(queue, body[:-1])
+
+    opened = Opened(ports=Store(driver.store.tables, Mangling(driver.store.queues, "")), service=driver.service)
+    subject = Subject(tmp_path, project=None, environment={}, clock=driver.clock)
+
+    found = told(iter(list(check_message(subject, access(driver), opened))))
+
+    assert found[1][:2] == ("round trip", "error")
+    assert found[1][2].startswith("the app can't read what is sent: refused a queue message: it is no JSON: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "fix", "code"),
+    [
+        (StoreUnavailable(store="local.db", reason="disk full"), "see who may read and write local.db", 5),
+        (StoreDamaged(store="local.db", reason="is no database"), "move local.db away", 5),
+        (StoreTooNew(store="local.db", found=9, known=1), "install the jobkit that wrote it", 5),
+        (InvalidSetting(setting="JOBKIT_HUB", value="9", reason="is none"), "correct the settings that it names", 1),
+        (ValueError("no account"), "correct the settings that it names", 1),
+    ],
+)
+def test_a_store_that_can_not_be_opened(error: Exception, fix: str, code: int):
+    @contextlib.contextmanager
+    def opened() -> Iterator[Opened]:
+        raise error
+        yield
+
+    found = list(tell_unreachable(Access(name="here", hub="h", open=opened, path=Path("local.db")), error))
+
+    assert [(name, state) for name, state, _ in told(iter(found))] == [
+        ("reachable", "error"),
+        ("writable, clock, round trip", "not checked"),
+        ("poison messages", "not checked"),
+        ("jobs", "not checked"),
+    ]
+    assert (found[0].fix.startswith(fix), worst(found)) == (True, code)
+
+
+def test_a_local_store_that_can_not_be_made(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+
+    found = told(check_file(tmp_path / "file" / "local.db"))
+
+    place = tmp_path / "file"
+    assert found == [
+        ("reachable", "error", f"{place / 'local.db'} can't be made: {place} is not writable"),
+        ("writable, clock, round trip", "not checked", "there is no store yet"),
+    ]
 
 
 def test_poison_messages_that_wait(drive: Drive):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,6 +41,7 @@ def ask(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                start_new_session=True,
             )
             try:
                 ended = process.wait(limit_s)
@@ -46,12 +49,20 @@ def ask(
                 raise NoAnswer(f"it did not end within {limit_s:g} s") from None
             finally:
                 if process.poll() is None:
-                    process.kill()
-                    process.wait()
+                    _kill(process)
         if ended in (0, code) and answer.is_file():
             return answer.read_text(encoding="utf-8")
         tail = said.read_text(encoding="utf-8", errors="replace").strip()[-_TAIL_CHARS:].rpartition("\n")[2]
         raise NoAnswer(f"its process ended with exit code {ended}" + (f": {tail}" if tail else ""))
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process, and what it has started."""
+    if hasattr(os, "killpg"):
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.wait()
 
 
 def ask_program(subject: str, *, folder: Path, environment: Mapping[str, str], limit_s: float = MOST_S) -> Any:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MOST_SKEW_S: Final = 60.0
 PARTITION: Final = "doctor"
 _TELL: Final = Findings(Group.STORAGE)
+_WRITE_FIX: Final = "see who may write: the file and its disk, or the roles Storage Table and Queue Data Contributor"
 _WRITES: Final = ("writable", "clock", "round trip")
 
 
@@ -95,9 +96,13 @@ def check_reachable(access: Access, opened: Opened) -> Iterator[Finding]:
 def check_writable(opened: Opened) -> Iterator[Finding]:
     """Write a row that is nobody's, read it back, and delete it."""
     tables, token = opened.ports.tables, secrets.token_hex(8)
-    etag = tables.insert(INDEX, Entity(partition=PARTITION, row=token, properties={"text": token}))
-    read = tables.get(INDEX, PARTITION, token).properties.get("text")
-    tables.delete(INDEX, PARTITION, token, etag=etag)
+    try:
+        etag = tables.insert(INDEX, Entity(partition=PARTITION, row=token, properties={"text": token}))
+        read = tables.get(INDEX, PARTITION, token).properties.get("text")
+        tables.delete(INDEX, PARTITION, token, etag=etag)
+    except StoreUnavailable as exc:
+        yield _TELL.error("writable", str(exc), _WRITE_FIX)
+        return
     if read == token:
         yield _TELL.ok("writable", "a row was written, read back and deleted")
     else:
@@ -109,7 +114,12 @@ def check_message(subject: Subject, access: Access, opened: Opened) -> Iterator[
     queue = f"{PARTITION}-{secrets.token_hex(4)}"
     message = Message(kind=Kind.PLAN, job_id="0" * 32, epoch="doctor", round=1, key="k", params_json='{"ü": "<&>"}')
     before = subject.clock.now()
-    opened.ports.queues.send(queue, encode_message(message, key="k"))
+    try:
+        opened.ports.queues.send(queue, encode_message(message, key="k"))
+    except StoreUnavailable as exc:
+        yield _TELL.not_checked("clock", "no message can be sent", "mend the round trip first")
+        yield _TELL.error(_WRITES[2], str(exc), _WRITE_FIX)
+        return
     after = subject.clock.now()
     if access.account is None:
         yield _TELL.ok("clock", "the local store counts by this machine's own")
