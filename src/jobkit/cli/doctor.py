@@ -22,7 +22,8 @@ from jobkit.views.doctor import FindingRow, doctor_view
 
 from .asking import who
 from .output import print_json, say, show
-from .session import open_session, store_option, store_path
+from .session import open_session
+from .stores import store_option, store_path
 
 if TYPE_CHECKING:
     from jobkit.runtime.storage.azure_account import Account

@@ -18,7 +18,7 @@ NAME: Final = ".funcignore"
 NEEDED: Final = (HOST_FILE, FUNCTION_APP, REQUIREMENTS)
 #: What has secrets, and must stay here.
 SECRET: Final = (LOCAL_SETTINGS, ".env")
-#: What `jobkit new-app` writes, for an app that has none.
+#: The least that there should be in it.
 DEFAULT: Final = (".git*", ".jobkit/", ".venv/", "__pycache__/", "*.pyc", LOCAL_SETTINGS, ".env*", "tests/")
 _SHOWN: Final = 3
 _TELL: Final = Findings(Group.APP)
