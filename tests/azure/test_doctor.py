@@ -84,14 +84,13 @@ def test_an_encoding_that_the_app_can_not_read_poison_and_a_broken_job(jobkit: I
     poison = service.create_queue(f"{os.environ['JOBKIT_HUB']}-tasks-poison")
     poison.send_message("foreign")
 
-    looks = [jobkit("doctor", "--store", "azure", "--json", *options) for options in ((), ("--fix",))]
+    done = jobkit("doctor", "--store", "azure", "--json")
     job = jobkit("doctor", "--job", job_id, "--store", "azure", "--json")
 
-    broken, mended = ([found for found in not_ok(look.document) if found[1] != "not checked"] for look in looks)
-    poison_waits = ("poison messages", "warning", "1 in tasks-poison")
-    assert [name for name, _, _ in broken] == ["host.json queues", "round trip", "poison messages"]
+    broken = [found for found in not_ok(done.document) if found[1] != "not checked"]
+    assert (done.code, [name for name, _, _ in broken]) == (1, ["host.json queues", "round trip", "poison messages"])
     assert broken[1][2].startswith("the app can't read what is sent: refused a queue message: it is no JSON: '")
-    assert (looks[0].code, looks[1].code, mended) == (1, 0, [poison_waits])
+    assert broken[2] == ("poison messages", "warning", "1 in tasks-poison")
     assert (job.code, [(name, state) for name, state, _ in not_ok(job.document)]) == (
         0,
         [(f"job {job_id[:12]}", "not checked")],

@@ -10,7 +10,7 @@ import pytest
 
 from jobkit import __version__
 from jobkit.doctor.files import check_backups, check_runtime
-from jobkit.doctor.funcignore import check_funcignore
+from jobkit.doctor.funcignore import check_funcignore, judge_funcignore
 from jobkit.doctor.subject import Subject
 
 Make = Callable[..., Subject]
@@ -50,17 +50,20 @@ def test_a_module_that_is_imported_and_hidden(subject: Make, told: Tell, app: Pa
     ]
 
 
-def test_settings_that_would_be_deployed_are_kept_back_by_fix(subject: Make, told: Tell, app: Path):
-    (app / ".funcignore").write_text("tests/")
+def test_settings_that_would_be_deployed_are_kept_back_by_fix(told: Tell, app: Path):
+    path = app / ".funcignore"
+    path.write_text("tests/")
     (app / ".env").write_text("KEY=1")
 
-    found = list(check_funcignore(subject()))
+    found = list(judge_funcignore(["tests/"], {"host.json"}, path))
 
     evidence = "it does not keep back local.settings.json, .env, which may hold keys"
     assert told(found) == [(".funcignore", "warning", evidence)]
     assert mend(found) == ["added to .funcignore: local.settings.json, .env"]
-    assert (app / ".funcignore").read_text() == "tests/\nlocal.settings.json\n.env\n"
-    assert [finding.state.value for finding in check_funcignore(subject())] == ["ok"]
+    assert path.read_text() == "tests/\nlocal.settings.json\n.env\n"
+    assert told(judge_funcignore(path.read_text().splitlines(), {"host.json"}, path)) == [
+        (".funcignore", "ok", "1 files that the app needs go along, settings stay here")
+    ]
 
 
 def test_an_app_without_one_gets_one(subject: Make, told: Tell, app: Path):
@@ -71,7 +74,8 @@ def test_an_app_without_one_gets_one(subject: Make, told: Tell, app: Path):
     evidence = "there is none: local.settings.json and whatever else lies here may be deployed"
     assert told(found) == [(".funcignore", "warning", evidence)]
     mend(found)
-    assert [finding.state.value for finding in check_funcignore(subject())] == ["ok"]
+    lines = (app / ".funcignore").read_text().splitlines()
+    assert [each.state.value for each in judge_funcignore(lines, {"host.json"}, app / ".funcignore")] == ["ok"]
 
 
 def test_what_modules_need_is_not_checked_where_they_do_not_import(subject: Make, told: Tell, app: Path):
