@@ -15,6 +15,7 @@ import pytest
 from commands import InProcess
 from jobkit import __version__
 from jobkit.local import LocalStore
+from jobkit.runtime.repository import Repository
 from jobkit.runtime.storage.ports import Entity
 from jobkit.scaffold import make_app
 
@@ -269,17 +270,37 @@ def test_the_rows_of_one_job(jobkit: InProcess, folder: Path):
     assert (unknown.code, unknown.out, unknown.err) == (3, "", "error: no job '0123' in this store\n")
 
 
+def test_fix_mends_one_job_and_looks_at_it_again(jobkit: InProcess, folder: Path):
+    job_id = jobkit("run", "hello_worlds", "--n", "1", "--json").document["job_id"]
+    with LocalStore.open(folder / ".jobkit" / "local.db") as store:
+        repository = Repository(store.tables)
+        job = repository.get_chain(job_id).job
+        repository.index.add(job, recent=False)
+        row = store.tables.get("jobs", job_id, "job")
+        earlier = {"updated_at": "2024-02-29T12:00:00.000000Z"}
+        store.tables.update("jobs", Entity(partition=job_id, row="job", properties=earlier), etag=row.etag)
+
+    done = jobkit("doctor", "--job", job_id, "--fix", "--json")
+
+    assert done.document["mended"] == [
+        {
+            "group": "jobs",
+            "name": f"job {job_id[:12]}",
+            "done": "send its completion again, which calls on_complete",
+            "error": None,
+        }
+    ]
+
+
 def test_what_can_not_be_meant(jobkit: InProcess, folder: Path):
     (folder / "pyproject.toml").write_text("[tool.jobkit]\ncontroller = []\n")
 
     done = [
-        jobkit("doctor", "--job", "3f", "--fix"),
         jobkit("doctor", "nowhere"),
         jobkit("doctor", "--store", "cloud"),
     ]
     project = jobkit("doctor", "--json")
 
-    assert [(each.code, each.out) for each in done] == [(2, ""), (3, ""), (2, "")]
-    assert "error: --job goes with no APP and no --fix: jobkit repair mends a job" in done[0].err
-    assert "is no folder" in done[1].err
+    assert [(each.code, each.out) for each in done] == [(3, ""), (2, "")]
+    assert "is no folder" in done[0].err
     assert (project.code, states(project.document)[:2]) == (1, [("project", "error"), ("controllers", "not checked")])

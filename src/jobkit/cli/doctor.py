@@ -15,7 +15,7 @@ from jobkit.doctor.examination import Mended, examine, examine_jobs, mend, worst
 from jobkit.doctor.finding import Finding, State
 from jobkit.doctor.storage import Access, Opened
 from jobkit.doctor.subject import Subject
-from jobkit.runtime.errors import InvalidSetting, NotFound, OptionsContradict
+from jobkit.runtime.errors import InvalidSetting, NotFound
 from jobkit.runtime.loader import Loaded, Project, find_project
 from jobkit.runtime.registry import Registry
 from jobkit.views.doctor import FindingRow, doctor_view
@@ -31,18 +31,15 @@ if TYPE_CHECKING:
 
 def main(app: Path | None, *, job_ids: list[str], fix: bool, dry_run: bool, json: bool, store: str) -> None:
     """Run `jobkit doctor`; exit code 1 when something does not work, 5 when that is the store alone."""
-    if job_ids and (app is not None or fix):
-        raise OptionsContradict(option="--job", reason="goes with no APP and no --fix: jobkit repair mends a job")
     subject = _subject(app)
     access = _access(subject, store)
-    write = not dry_run
-    findings = examine_jobs(subject, access, job_ids, write=write) if job_ids else examine(subject, access, write=write)
+    findings = _look(subject, access, job_ids, write=not dry_run)
     mended: list[Mended] = []
     if fix and not dry_run:
         mended = mend(findings)
         if any(one.done is not None for one in mended):
-            subject = _subject(app)
-            findings = examine(subject, access, write=write)
+            subject = _subject(app)  # what it knew is no longer so
+            findings = _look(subject, access, job_ids, write=True)
     if json:
         print_json(_document(subject, access, findings, mended))
     else:
@@ -56,6 +53,12 @@ def main(app: Path | None, *, job_ids: list[str], fix: bool, dry_run: bool, json
                 else f"{name}: {one.done}"
             )
     raise typer.Exit(worst(findings))
+
+
+def _look(subject: Subject, access: Access, job_ids: list[str], *, write: bool) -> list[Finding]:
+    if job_ids:
+        return examine_jobs(subject, access, job_ids, write=write)
+    return examine(subject, access, write=write)
 
 
 def _subject(app: Path | None) -> Subject:
