@@ -1,6 +1,7 @@
 """What must hold of one job, read from its rows: of one that has ended everything, of one that has not what is final.
 
-Rows alone are read, lazily: a job of any size takes little memory. What keeps a job from moving is `repair`'s business.
+They hold at every moment. Rows alone are read, lazily: a job of any size takes little memory. What keeps a job from
+moving, or from being tidied up, is `repair`'s business.
 """
 
 from __future__ import annotations
@@ -24,8 +25,6 @@ def broken_invariants(repository: Repository, chain: Chain) -> list[str]:
     broken = [*_of_job(chain), *_of_stages(chain)]
     for stage in chain.stages:
         broken += _of_tasks(repository, stage)
-    if chain.job.status.ended and repository.index.is_active(chain.job):
-        broken.append("the job has ended and is still listed among the active ones")
     return broken
 
 
