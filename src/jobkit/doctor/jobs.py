@@ -10,9 +10,10 @@ from typing import Final
 
 from jobkit.runtime.errors import RowDamaged, StoreTooNew, UnknownJob
 from jobkit.runtime.invariants import broken_invariants
-from jobkit.runtime.messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE
+from jobkit.runtime.messages import POISON_SUFFIX
 from jobkit.runtime.model import Chain, Listed
 from jobkit.runtime.operator import Operator
+from jobkit.runtime.poison import Poison
 from jobkit.runtime.repair import Look, Repair
 
 from .finding import Finding, Findings, Group
@@ -45,15 +46,16 @@ class _Seen(Enum):
 
 
 def check_poison(access: Access, opened: Opened) -> Iterator[Finding]:
-    """Count the messages that were delivered in vain."""
-    queues = [name + POISON_SUFFIX for name in (JOBS_QUEUE, TASKS_QUEUE)]
-    waiting = {name: count for name in queues if (count := opened.ports.queues.length(name))}
-    if waiting:
-        evidence = ", ".join(f"{count} in {name}" for name, count in waiting.items())
-        fix = f"jobkit worker{access.option} (or the app) takes them, and fails their tasks by name"
-        yield _TELL.warning("poison messages", evidence, fix)
+    """Count the messages that were delivered in vain, and those that could not be understood and were kept."""
+    counts = Poison(opened.service, opened.ports.queues).count()
+    found = [f"{count} in {queue}{POISON_SUFFIX}" for queue, count in counts.waiting.items() if count]
+    if counts.kept:
+        found.append(f"{counts.kept} kept as rows")
+    if found:
+        fix = f"see what they are: jobkit inspect poison{access.option}"
+        yield _TELL.warning("poison messages", ", ".join(found), fix)
     else:
-        yield _TELL.ok("poison messages", "none wait")
+        yield _TELL.ok("poison messages", "none wait, none were kept")
 
 
 def check_active(access: Access, opened: Opened, *, write: bool) -> Iterator[Finding]:
