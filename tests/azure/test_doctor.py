@@ -20,7 +20,7 @@ from jobkit.doctor.storage import Access, Opened
 from jobkit.doctor.subject import Subject
 from jobkit.runtime.loader import Project
 from jobkit.runtime.storage.azure_account import SETTING
-from jobkit.scaffold import make_app
+from jobkit.scaffold.app import make_app
 
 
 class Shifted:

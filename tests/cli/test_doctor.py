@@ -17,7 +17,7 @@ from jobkit import __version__
 from jobkit.local import LocalStore
 from jobkit.runtime.repository import Repository
 from jobkit.runtime.storage.ports import Entity
-from jobkit.scaffold import make_app
+from jobkit.scaffold.app import make_app
 
 NOTHING_THERE = """\
 machine

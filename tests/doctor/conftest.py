@@ -13,7 +13,7 @@ import pytest
 from jobkit.doctor.finding import Finding
 from jobkit.doctor.subject import Subject
 from jobkit.runtime.loader import find_project
-from jobkit.scaffold import make_app
+from jobkit.scaffold.app import make_app
 
 Make = Callable[..., Subject]
 

@@ -13,7 +13,7 @@ from jobkit.runtime.invariants import broken_invariants
 from jobkit.runtime.messages import POISON_SUFFIX
 from jobkit.runtime.model import Chain, Listed
 from jobkit.runtime.operator import Operator
-from jobkit.runtime.poison import Poison
+from jobkit.runtime.poison_search import PoisonSearch
 from jobkit.runtime.repair import Look, Repair
 
 from .finding import Finding, Findings, Group
@@ -47,7 +47,7 @@ class _Seen(Enum):
 
 def check_poison(access: Access, opened: Opened) -> Iterator[Finding]:
     """Count the messages that were delivered in vain, and those that could not be understood and were kept."""
-    counts = Poison(opened.service, opened.ports.queues).count()
+    counts = PoisonSearch(opened.service, opened.ports.queues).count()
     found = [f"{count} in {queue}{POISON_SUFFIX}" for queue, count in counts.waiting.items() if count]
     if counts.kept:
         found.append(f"{counts.kept} kept as rows")
