@@ -9,7 +9,7 @@ from typing import Any
 
 from jobkit.runtime.invariants import broken_invariants
 from jobkit.runtime.messages import decode_message
-from jobkit.runtime.model import Chain, JobRecord, StageState, Status
+from jobkit.runtime.model import TURN, Chain, JobRecord, StageState, Status
 from jobkit.runtime.processing import QUEUES
 from jobkit.runtime.repository import Repository
 from jobkit.runtime.storage.ports import Span, Store
@@ -210,7 +210,8 @@ def _broken_owner(before: dict[str, Any], after: dict[str, Any]) -> str:
     if before.get("status") == "processing":
         if after.get("owner_key") != key:
             return "was running, and another message took it"
-        if after["status"] == "processing" and after.get("owner_message") != message:
+        is_next_turn = after.get("owner_delivery", 0) // TURN > (delivery or 0) // TURN
+        if after["status"] == "processing" and after.get("owner_message") != message and not is_next_turn:
             return "was running, and a copy of its message took it"
         if after["status"] == "processing" and after.get("owner_delivery", 0) < (delivery or 0):
             return "was running, and an older delivery took it back"
