@@ -223,7 +223,7 @@ class TestReadOnly:
 def test_a_store_where_nothing_can_be_written_is_looked_at_by_the_machines_clock(
     filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+    monkeypatch.setattr(os, "access", lambda _path, mode: mode != os.W_OK)
 
     with LocalStore.open(filled) as store:
         assert [each.body for each in store.queues.peek("tasks", limit=32)] == ["hello"]

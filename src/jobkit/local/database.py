@@ -51,7 +51,7 @@ class _Thread(threading.local):
 
 def _is_frozen(path: Path) -> bool:
     """Whether a file can't be written to, and holds all that there is: then it can be read, without a write-ahead log."""
-    if not path.exists() or os.access(path.parent, os.W_OK):
+    if not os.access(path, os.R_OK) or os.access(path.parent, os.W_OK):
         return False
     log = path.with_name(f"{path.name}-wal")
     return not log.exists() or log.stat().st_size == 0
