@@ -42,7 +42,6 @@ _RESULT = rows.text_properties("result", _TEXT_PARTS)
 _STATE = ("row_version", "status", "attempt", "round")
 _OWNER = ("owner_key", "owner_message", "owner_delivery")
 _ERROR = ("error_type", "error_message", "error_traceback")
-_OWNER = ("owner_key", "owner_message", "owner_delivery")
 _TIMES = ("queued_at", "not_before", "started_at", "progress_at", "ended_at")
 _CHUNK_BYTES = 4 * PROPERTY_BYTES
 
