@@ -55,6 +55,7 @@ corpus: ## deprecate on a copy of the standard library and site-packages: marked
 
 screens: ## the pictures in the docs, recorded from the commands themselves
 	python bench/minute.py
+	python bench/screens.py
 
 clean: ## remove what tools and builds leave behind
 	rm -rf build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -39,8 +39,10 @@ class ClockedQueues:
         self._clock = clock
         self._held: dict[tuple[str, str], Held] = {}
         self._delayed: list[Delayed] = []
+        self._sent_at: dict[str, datetime] = {}
 
     def send(self, queue: str, body: str, *, delay_s: float = 0.0) -> None:
+        self._sent_at[body] = self._clock.now()
         if delay_s > 0:
             self._delayed.append(Delayed(queue, body, self._clock.now() + timedelta(seconds=delay_s)))
         else:
@@ -71,7 +73,8 @@ class ClockedQueues:
 
     def peek(self, queue: str, *, limit: int) -> list[Delivery]:
         self._show_what_is_due()
-        return self._real.peek(queue, limit=limit)
+        found = self._real.peek(queue, limit=limit)
+        return [replace(each, inserted_at=self._sent_at.get(each.body, each.inserted_at)) for each in found]
 
     def length(self, queue: str) -> int:
         return self._real.length(queue) + sum(each.queue == queue for each in self._delayed)

@@ -9,7 +9,19 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
-from jobkit.runtime.model import Chain, ErrorGroup, Failure, JobRecord, StageRecord, StageState, Status, Summary
+from jobkit.runtime.inspected import Diagnosis, Inspected, Provenance
+from jobkit.runtime.model import (
+    Chain,
+    ErrorGroup,
+    Failure,
+    JobRecord,
+    StageRecord,
+    StageState,
+    Status,
+    Summary,
+    TaskRecord,
+    TaskRef,
+)
 
 START = datetime(2024, 2, 29, 12, 0, 0, tzinfo=UTC)
 JOB_ID = "0123456789abcdef0123456789abcdef"
@@ -133,3 +145,38 @@ def screen(renderable: RenderableType, width: int = 80) -> str:
     lines = file.getvalue().split("\n")
     assert max(map(len, lines)) <= width
     return "\n" + "\n".join(line.rstrip() for line in lines)
+
+
+def task(
+    index: int, status: Status = Status.COMPLETED, *, stage: int = 1, ran_s: float = 1.5, **changes: Any
+) -> TaskRecord:
+    """A task of a stage, queued when the job was created and begun a second later."""
+    ended = status.ended
+    fields: dict[str, Any] = {
+        "ref": TaskRef(job_id=JOB_ID, stage=stage, plan="p", index=index),
+        "status": status,
+        "attempt": 1,
+        "round": 1,
+        "queued_at": START,
+        "started_at": None if status is Status.QUEUED else after(1),
+        "ended_at": after(1 + ran_s) if ended else None,
+        "error": BROKEN_TILE if status is Status.FAILED else None,
+        "worker": None if status is Status.QUEUED else "vm-41",
+    }
+    return TaskRecord(**fields | changes)
+
+
+def inspected(found: Chain, **changes: Any) -> Inspected:
+    """A job that was looked at two minutes after it was created."""
+    fields: dict[str, Any] = {
+        "chain": found,
+        "at": after(120),
+        "counts": {},
+        "outliers": {},
+        "audits": (),
+        "diagnosis": Diagnosis(),
+        "provenance": Provenance(
+            canonical='{"hash":1,"job_type":"tiles","params":{"tile_px":512,"width":5000},"run":1}'
+        ),
+    }
+    return Inspected(**fields | changes)

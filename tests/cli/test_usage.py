@@ -70,6 +70,8 @@ def test_there_are_these_commands():
         "inspect",
         "inspect job",
         "inspect poison",
+        "inspect tasks",
+        "inspect task",
         "poison",
         "poison requeue",
         "poison drop",

@@ -207,8 +207,9 @@ class TestReadOnly:
                 f"store {file}: it can't be written to. Check who owns the file and its folder, and their permissions."
             )
 
-    def test_reading_needs_no_more_than_reading(self, file: Path) -> None:
-        file.parent.chmod(0o777)
+    @pytest.mark.parametrize("mode", [0o777, 0o555])
+    def test_reading_needs_no_more_than_reading(self, file: Path, mode: int) -> None:
+        file.parent.chmod(mode)
         with child(file, "as-nobody", "read") as nobody:
             assert nobody.says() == "['r']"
 
@@ -217,6 +218,19 @@ class TestReadOnly:
         with child(public_folder / ".jobkit" / "local.db", "as-nobody", "write") as nobody:
             said = nobody.says()
         assert said.startswith(f"store {public_folder / '.jobkit' / 'local.db'}: Permission denied: ")
+
+
+def test_a_store_where_nothing_can_be_written_is_looked_at_by_the_machines_clock(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda _path, mode: mode != os.W_OK)
+
+    with LocalStore.open(filled) as store:
+        assert [each.body for each in store.queues.peek("tasks", limit=32)] == ["hello"]
+        with pytest.raises(StoreUnavailable, match="it can't be written to"):
+            store.queues.send("tasks", "more")
+
+    assert [path.name for path in filled.parent.iterdir()] == ["local.db"]
 
 
 def test_a_file_that_is_deleted_while_in_use(filled: Path, clock: ManualClock) -> None:

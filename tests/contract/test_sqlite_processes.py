@@ -63,8 +63,20 @@ def test_what_a_killed_process_held_is_free_at_once(store: LocalStore, file: Pat
     with child(file, "hold", "2") as holder:
         assert holder.says() == "0 1"
         assert [each.body for each in receive(store)] == ["2"]
+        store.queues.send("tasks", "later", delay_s=60)
+        hidden = store.queues.hidden("tasks", limit=10)
+        assert {(each.body, each.holder_lives) for each in hidden} == {
+            ("0", True),
+            ("1", True),
+            ("2", True),
+            ("later", None),
+        }
 
         holder.kill()
+        lives = until(
+            lambda: {each.body: each.holder_lives for each in store.queues.hidden("tasks", limit=3)}["0"] is False
+        )
+        assert lives
 
         found = until(lambda: receive(store))
     assert sorted((each.body, each.dequeue_count) for each in found) == [("0", 2), ("1", 2)]

@@ -286,3 +286,10 @@ def test_a_result_of_ones_own_is_shown_as_json_and_a_long_one_cut_on_a_terminal(
         ["    },", "  … and 82 more lines", ""],
     )
     assert len(screen(job_view(long, whole=True)).partition("Result\n")[2].split("\n")) == 123
+
+
+def test_a_cancelled_job_says_once_that_it_was_cancelled():
+    error = Failure(type="Cancelled", message="cancelled by ann: wrong input")
+    cancelled = chain(job(status=Status.FAILED, error=error), waiting(1, "Cut"))
+
+    assert screen(job_view(cancelled)).split("\n")[1] == "tiles failed in 1 min 36 s: cancelled by ann: wrong input"

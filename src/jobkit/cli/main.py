@@ -36,6 +36,10 @@ app.add_typer(poison_app, name="poison")
 Json = Annotated[
     bool, typer.Option("--json", metavar="", help="Print one JSON document on stdout, and nothing else there.")
 ]
+Watch = Annotated[
+    bool, typer.Option("--watch", metavar="", help="Show it again and again until it has ended, and exit as it did.")
+]
+Svg = Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw it as a picture into this file.")]
 StoreOption = Annotated[
     str, typer.Option("--store", metavar="local[:PATH]|azure", help="Where jobs are kept.", show_default=True)
 ]
@@ -432,13 +436,19 @@ def deprecate(
 def inspect_job(
     job_id: Annotated[str, typer.Argument(metavar="ID", help="The job's id, or how it begins.")],
     *,
+    timeline: Annotated[
+        bool, typer.Option("--timeline", metavar="", help="When which instance ran its tasks, and what it waited for.")
+    ] = False,
+    watch: Watch = False,
+    svg: Svg = None,
     json: Json = False,
     store: StoreOption = "local",
 ) -> None:
-    """Show a job: stages, counts, errors and result. For example: jobkit inspect job 3f9c."""
+    """Show a job: what it is at and why, stages, errors and result. For example: jobkit inspect job 3f9c."""
     from .inspect import show_job
+    from .screens import How
 
-    show_job(job_id, json=json, store=store)
+    show_job(job_id, How(json=json, watch=watch, svg=svg), timeline=timeline, store=store)
 
 
 def _wanted(
@@ -535,6 +545,50 @@ def poison_drop(
 
     chosen = Chosen(ids=ids or [], queue=queue, job=job, is_all=all_)
     drop(chosen, reason=reason, dry_run=dry_run, yes=yes, json=json, store=store)
+
+
+@inspect_app.command("tasks")
+def inspect_tasks(
+    job_id: Annotated[str, typer.Argument(metavar="JOB", help="The job's id, or how it begins.")],
+    *,
+    stage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Of this stage (number, name or slug). [default: the one that runs, or ran last]"
+        ),
+    ] = None,
+    status: Annotated[str | None, typer.Option(metavar="STATUS", help="Only those that are queued, failed, …")] = None,
+    first: Annotated[int, typer.Option(metavar="INDEX", min=0, help="Begin with this task.")] = 0,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="Show so many at most.")] = 50,
+    watch: Watch = False,
+    svg: Svg = None,
+    json: Json = False,
+    store: StoreOption = "local",
+) -> None:
+    """List tasks of a job, page by page. For example: jobkit inspect tasks 3f9c --status failed."""
+    from .inspect_tasks import Page, show_tasks
+    from .screens import How
+
+    page = Page(stage=stage, status=status, first=first, limit=limit)
+    show_tasks(job_id, page, How(json=json, watch=watch, svg=svg), store=store)
+
+
+@inspect_app.command("task")
+def inspect_task(
+    task_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The task's id; of its job's part the beginning will do.")
+    ],
+    *,
+    watch: Watch = False,
+    svg: Svg = None,
+    json: Json = False,
+    store: StoreOption = "local",
+) -> None:
+    """Show a task: parameters, attempts, times, result or error. For example: jobkit inspect task 3f9c-2-17."""
+    from .inspect_tasks import show_task
+    from .screens import How
+
+    show_task(task_id, How(json=json, watch=watch, svg=svg), store=store)
 
 
 def main() -> NoReturn:

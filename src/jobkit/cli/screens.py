@@ -14,6 +14,7 @@ from rich.console import Console, RenderableType
 
 from jobkit.runtime.clock import Clock, SystemClock
 from jobkit.runtime.errors import OptionsContradict, StoreUnavailable
+from jobkit.runtime.model import JobRecord, Status
 
 from .output import INTERRUPTED, is_piped, print_json, say, show
 
@@ -92,6 +93,11 @@ def _watch(read: Callable[[], Frame], clock: Clock) -> int:
         return INTERRUPTED
     show(last.view(is_piped()))
     return last.ended or 0
+
+
+def exit_code(job: JobRecord) -> int | None:
+    """Return the exit code with which a job has ended; None while it has not."""
+    return int(job.status is Status.FAILED) if job.status.ended else None
 
 
 class _Frames:

@@ -68,6 +68,11 @@ class Session:
         kind, _, path = self.store_name.partition(":")
         return path or f"the {kind} store, hub {self.hub}"
 
+    @property
+    def living(self) -> Callable[[], int] | None:
+        """Return what counts the processes that work on the store; None where that can't be seen."""
+        return self.store.count_living if isinstance(self.store, LocalStore) else None
+
     def service(self, observe: Observer, *, chaos: RunChaos | None = None) -> Service:
         """Make the service of one instance; `chaos` disturbs it."""
         service = Service(

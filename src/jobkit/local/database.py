@@ -10,6 +10,7 @@ import time
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
+from urllib.parse import quote
 
 from jobkit.runtime.errors import JobkitError, StoreDamaged, StoreTooNew, StoreUnavailable
 
@@ -48,6 +49,14 @@ class _Thread(threading.local):
         return fate
 
 
+def _is_frozen(path: Path) -> bool:
+    """Whether a file can't be written to, and holds all that there is: then it can be read, without a write-ahead log."""
+    if not os.access(path, os.R_OK) or os.access(path.parent, os.W_OK):
+        return False
+    log = path.with_name(f"{path.name}-wal")
+    return not log.exists() or log.stat().st_size == 0
+
+
 class Database:
     """One SQLite file in WAL mode, shared by the threads of this process and by other processes."""
 
@@ -59,6 +68,7 @@ class Database:
         self._thread = _Thread()
         with self.mapped_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
+            self.is_frozen = _is_frozen(path)
             connection = self.connect()
             try:
                 self._prepare(connection)
@@ -71,12 +81,15 @@ class Database:
 
     def connect(self) -> sqlite3.Connection:
         """Open one more connection to the file, in autocommit mode."""
-        return sqlite3.connect(self.path, timeout=0.005, isolation_level=None, check_same_thread=False)
+        name = f"file:{quote(str(self.path.absolute()))}?immutable=1" if self.is_frozen else self.path
+        return sqlite3.connect(name, uri=self.is_frozen, timeout=0.005, isolation_level=None, check_same_thread=False)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Check whose file it is, and make or migrate its tables."""
         cursor = connection.cursor()
         found = patiently(lambda: self._known_version(cursor), BUSY_S)
+        if self.is_frozen and found == len(schema.MIGRATIONS):
+            return
         mode = patiently(lambda: cursor.execute("pragma journal_mode = wal").fetchall()[0][0], BUSY_S)
         if mode != "wal":
             raise StoreUnavailable(

@@ -121,6 +121,32 @@ class Presence:
         _remove(path)  # on Windows only now
         return True
 
+    def count_living(self) -> int:
+        """Count the processes that hold messages, or have asked for any; nothing is freed."""
+        with contextlib.suppress(OSError):  # there is no folder
+            return sum(self._is_living(path) for path in self._folder.iterdir())
+        return 0
+
+    def is_living(self, number: int) -> bool:
+        """Whether the process that holds messages under a number lives; nothing is freed."""
+        return number == self._number or self._is_living(self._path(number))
+
+    def _is_living(self, path: Path) -> bool:
+        if path == self._own_path():
+            return True
+        try:
+            int(path.name, 16)
+            file = os.open(path, os.O_RDWR)
+        except (ValueError, OSError):  # not ours; or gone, or another user's
+            return False
+        try:
+            return not _lock(file)
+        finally:
+            os.close(file)
+
+    def _own_path(self) -> Path | None:
+        return None if self._number is None else self._path(self._number)
+
     def close(self, free: Callable[[int], None]) -> None:
         """Call `free` with the own number if anybody knows it, and disappear; a second time does nothing."""
         with self._lock:

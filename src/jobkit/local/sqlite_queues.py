@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from jobkit.runtime.clock import Clock
 from jobkit.runtime.errors import EntityChanged, EntityNotFound
 from jobkit.runtime.storage import limits
-from jobkit.runtime.storage.ports import Delivery
+from jobkit.runtime.storage.ports import Delivery, Hidden
 
 from .database import Database
 from .numbers import MessageIds, from_us, number_of, to_us
@@ -26,6 +26,10 @@ _SEND = (
 _VISIBLE = (
     "select id, inserted_us, dequeue_count, visible_us, body from message "
     "where queue = ? and visible_us <= ? order by visible_us, id limit ?"
+)
+_HIDDEN = (
+    "select visible_us, dequeue_count, holder, body from message "
+    "where queue = ? and visible_us > ? order by visible_us, id limit ?"
 )
 _TAKE = (
     "update message set visible_us = ?, dequeue_count = dequeue_count + 1, receipt = ?, holder = ? "
@@ -53,6 +57,7 @@ _TOGETHER: Final = 100  # messages that go out in one transaction
 
 Item = TypeVar("Item")
 _Row = tuple[int, int, int, int, str]
+_HiddenRow = tuple[int, int, int | None, str]
 _Sent = tuple[str, int, int, str]
 
 
@@ -180,6 +185,21 @@ class SqliteQueues:
                 visible_at=from_us(visible_us),
             )
             for number, inserted_us, dequeue_count, visible_us, body in found
+        ]
+
+    def hidden(self, queue: str, *, limit: int) -> list[Hidden]:
+        """Look at up to `limit` hidden messages, those first that are visible first."""
+        values = (self._prefix + queue, self._now_us(), limit)
+        found: list[_HiddenRow] = self._database.read(lambda cursor: cursor.execute(_HIDDEN, values).fetchall())
+        lives = {holder: self._presence.is_living(holder) for _, _, holder, _ in found if holder is not None}
+        return [
+            Hidden(
+                body=body,
+                dequeue_count=dequeue_count,
+                visible_at=from_us(visible_us),
+                holder_lives=None if holder is None else lives[holder],
+            )
+            for visible_us, dequeue_count, holder, body in found
         ]
 
     def length(self, queue: str) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from jobkit.runtime.clock import Clock
+from jobkit.runtime.clock import Clock, SystemClock
 from jobkit.runtime.errors import StoreUnavailable
 from jobkit.runtime.storage.ports import Store
 
@@ -48,7 +48,7 @@ class LocalStore:
         self.queues = SqliteQueues(
             self._database,
             hub=hub,
-            clock=clock or StoreClock(self._database),
+            clock=clock or (SystemClock() if self._database.is_frozen else StoreClock(self._database)),
             numbers=numbers,
             presence=self._presence,
             wakeups=self._wakeups,
@@ -83,6 +83,10 @@ class LocalStore:
                     return
                 if not self.queues.free_dead():
                     self._wakeups.sleep(changes, min(left_s, LOOK_S, LOOK_S if due_s is None else due_s))
+
+    def count_living(self) -> int:
+        """Count the processes, this one included, that have asked for messages of this file and still live."""
+        return self._presence.count_living()
 
     def wake(self) -> None:
         """Let all who wait return."""

@@ -15,6 +15,7 @@
     ├── NotFound                      exit code 3
     │   ├── UnknownJobType
     │   ├── UnknownJob
+    │   ├── UnknownTask
     │   ├── NoStore
     │   ├── UnknownPoison
     │   └── AmbiguousId
@@ -174,6 +175,15 @@ class UnknownJob(NotFound):
         """Name the id."""
         self.job_id = job_id
         super().__init__(f"no job {job_id!r} in this store")
+
+
+class UnknownTask(NotFound):
+    """Raised when no task has the id."""
+
+    def __init__(self, *, task_id: str, reason: str) -> None:
+        """Name the id and why there is none."""
+        self.task_id, self.reason = task_id, reason
+        super().__init__(f"no task {task_id!r}: {reason}")
 
 
 class NoStore(NotFound):

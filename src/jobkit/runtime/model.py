@@ -221,6 +221,12 @@ class Chain:
         """Return a stage by its number; None when it is none of this job's."""
         return next((stage for stage in self.stages if stage.number == number), None)
 
+    @property
+    def latest_stage(self) -> StageRecord:
+        """The last stage that has tasks: the one that runs, or ran last; the first one before there are any."""
+        begun = [stage for stage in self.stages if stage.task_count is not None]
+        return begun[-1] if begun else self.stages[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRef:

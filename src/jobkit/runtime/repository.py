@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
 
 from . import rows
 from .errors import AmbiguousId, EntityExists, EntityNotFound, UnknownJob
@@ -35,7 +34,6 @@ from .removal import Removal
 from .rows import GROUP, SHARD, Properties
 from .storage.limits import PROPERTY_BYTES, TRANSACTION_BYTES, payload_bytes, utf16_units
 from .storage.ports import Condition, Entity, Insert, Mode, Operation, Span, Tables, Update
-from .summary import merge, summarise
 
 _OPEN = (Condition("status", "ne", Status.COMPLETED.value), Condition("status", "ne", Status.FAILED.value))
 _TEXT_PARTS = MAX_PAYLOAD_BYTES // PROPERTY_BYTES + 1
@@ -44,7 +42,7 @@ _RESULT = rows.text_properties("result", _TEXT_PARTS)
 _STATE = ("row_version", "status", "attempt", "round")
 _OWNER = ("owner_key", "owner_message", "owner_delivery")
 _ERROR = ("error_type", "error_message", "error_traceback")
-COUNTED_SHARDS: Final = 100
+_TIMES = ("queued_at", "not_before", "started_at", "progress_at", "ended_at")
 _CHUNK_BYTES = 4 * PROPERTY_BYTES
 
 
@@ -315,6 +313,10 @@ class Repository:
         except EntityNotFound:
             return None
 
+    def find_listed_task(self, stage: StageRecord, index: int) -> TaskRecord | None:
+        """Read a task of a stage by its index; None when there is none."""
+        return next(self._tasks(stage, index, 1, where=(), select=None), None)
+
     def claim(self, ref: TaskRef, etag: str, owner: Owner, worker: str, now: datetime) -> str:
         """Mark a task `processing` for a delivery; return the new ETag. Raises EntityChanged, EntityNotFound."""
         return self._merge_task(ref, etag, _claimed(owner, worker, now))
@@ -463,21 +465,26 @@ class Repository:
         span = rows.marker_span(stage.job_id, stage.number, stage.plan or "", stage.round, 1)
         return {int(entity.row): rows.read_marker(entity) for entity in self._tables.query(rows.TASKS, span)}
 
-    def tasks_of_shard(self, stage: StageRecord, shard: int) -> Iterator[TaskRecord]:
-        """Yield what counting needs of one shard's tasks."""
-        return self._tasks(stage, shard * SHARD, SHARD, where=(), select=(*_STATE, *_ERROR, "started_at", "ended_at"))
+    def marked_groups(self, stage: StageRecord) -> dict[int, Summary]:
+        """Read the markers of all groups of shards that are known to have ended, by the group's number."""
+        span = rows.marker_span(stage.job_id, stage.number, stage.plan or "", stage.round, 2)
+        return {int(entity.row): rows.read_marker(entity) for entity in self._tables.query(rows.TASKS, span)}
 
-    def open_progress(self, chain: Chain) -> dict[int, Summary]:
-        """Count the ended tasks of a job's sealed stages, by stage number."""
-        return {stage.number: self.progress(stage) for stage in chain.stages if stage.state is StageState.SEALED}
+    def marked_shards_of_groups(self, stage: StageRecord, first: int, last: int) -> dict[int, Summary]:
+        """Read the markers of the shards of the groups `first` to `last`, by shard number."""
+        place = (stage.job_id, stage.number, stage.plan or "", stage.round, 1)
+        span = Span(rows.marker_partition(*place, first), rows.after(rows.marker_partition(*place, last)))
+        return {int(entity.row): rows.read_marker(entity) for entity in self._tables.query(rows.TASKS, span)}
 
-    def progress(self, stage: StageRecord) -> Summary:
-        """Count a sealed stage's ended tasks: by the markers, and by the rows of up to 100 shards without one."""
-        count = stage.task_count or 0
-        marked = self.marked_shards(stage)
-        open_shards = [shard for shard in range(-(-count // SHARD)) if shard not in marked][:COUNTED_SHARDS]
-        rest = (task for shard in open_shards for task in self.tasks_of_shard(stage, shard) if task.status.ended)
-        return merge([*marked.values(), summarise(rest)])
+    def looked_at_tasks(self, stage: StageRecord, first: int, size: int) -> Iterator[TaskRecord]:
+        """Yield the tasks of a range with all but their parameters and results, in index order."""
+        select = (*_STATE, *_ERROR, *_OWNER, *_TIMES, "worker")
+        return self._tasks(stage, first, size, where=(), select=select)
+
+    def timed_tasks(self, stage: StageRecord, first: int, size: int) -> Iterator[TaskRecord]:
+        """Yield the tasks of a range that were begun, with their times and instances, in index order."""
+        where = (Condition("started_at", "gt", ""),)
+        return self._tasks(stage, first, size, where=where, select=(*_STATE, *_TIMES, "worker"))
 
     def end_now(self, job: JobRecord) -> None:
         """Note that the running tasks of a job's round are to end too (idempotent)."""

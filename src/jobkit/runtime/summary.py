@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from typing import Final
 
 from .model import ErrorGroup, Failure, Status, Summary, TaskRecord
 
 MAX_ERROR_GROUPS = 5
 MAX_EXAMPLE_CHARS = 1_500
+_DIGITS: Final = re.compile(r"\d+")
 
 
 def summarise(tasks: Iterable[TaskRecord]) -> Summary:
@@ -44,6 +47,22 @@ def merge(summaries: Iterable[Summary]) -> Summary:
 def first_error(summary: Summary) -> ErrorGroup | None:
     """Return the failure with the lowest index."""
     return min(summary.errors, key=lambda group: group.index, default=None)
+
+
+def group_errors(tasks: Iterable[TaskRecord]) -> list[ErrorGroup]:
+    """Group failed tasks by the type and the text of their error, numbers apart; the largest group first."""
+    groups: dict[tuple[str, str], ErrorGroup] = {}
+    for task in tasks:
+        failure = task.error or Failure(type="Unknown", message="no error was stored")
+        kind = (failure.type, _DIGITS.sub("#", failure.message))
+        known = groups.get(kind)
+        first = task.ref.index if known is None else known.index
+        groups[kind] = ErrorGroup(
+            count=1 if known is None else known.count + 1,
+            index=first,
+            failure=failure if known is None else known.failure,
+        )
+    return sorted(groups.values(), key=lambda group: (-group.count, group.index))
 
 
 def _of_one(task: TaskRecord) -> Summary:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, cast
 
 from rich.console import Group, RenderableType
@@ -16,13 +17,12 @@ from jobkit.runtime.model import Audit, Chain, ErrorGroup, Failure, JobRecord, S
 from jobkit.runtime.payload import stored_json
 
 from .duration import duration_text
+from .verdict import TELLING
 
 SHOWN_RESULTS: Final = 10
 SHOWN_CHARS: Final = 400  # of one value, where not all is shown
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a screen obeys them
-#: Failures that jobkit itself words; any other's text may say little without its type (KeyError: 'name').
-_TELLING: Final = ("StageFailed", "Stopped", "PoisonMessage")
-_STYLES: Final = {
+STYLES: Final = {
     Status.QUEUED: "yellow",
     Status.PROCESSING: "cyan",
     Status.COMPLETED: "green",
@@ -44,15 +44,19 @@ def job_view(
     counts = progress or {}
     parts: list[RenderableType] = [
         _verdict(chain, counts),
-        _facts(chain.job, audits, whole=whole),
+        facts_view(chain.job, audits, whole=whole),
         Text(),
-        _stages(chain, counts),
+        stages_view(chain, counts),
     ]
     groups = [(stage, group) for stage in chain.stages for group in counts.get(stage.number, stage.summary).errors]
     if groups:
-        parts += [Text(), Text("Errors", style="bold"), *[_error_group(stage, group) for stage, group in groups]]
+        parts += [Text(), Text("Errors", style="bold"), *[error_group_view(stage, group) for stage, group in groups]]
     if chain.job.error is not None and not groups:
-        parts += [Text(), Text("Error", style="bold"), Padding(_failure(chain.job.error), (0, 0, 0, 2), expand=False)]
+        parts += [
+            Text(),
+            Text("Error", style="bold"),
+            Padding(failure_view(chain.job.error), (0, 0, 0, 2), expand=False),
+        ]
     if chain.job.result_json is not None:
         parts += [Text(), result_view(chain.job, whole=whole)]
     return Group(*parts)
@@ -73,7 +77,7 @@ def result_view(job: JobRecord, *, whole: bool = False) -> RenderableType:
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")
         for entry in shown:
-            grid.add_row(Text(f"{entry['task_id']}"), Text(_shown(_value(entry["value"]), whole=whole)))
+            grid.add_row(Text(f"{entry['task_id']}"), Text(shown_text(_value(entry["value"]), whole=whole)))
         parts.append(Text(f"  {stage['number']} {stage['name']}"))
         parts.append(Padding(grid, (0, 0, 0, 4), expand=False))
         more = int(stage["completed"]) - len(shown)
@@ -86,7 +90,7 @@ def _verdict(chain: Chain, counts: Mapping[int, Summary]) -> Text:
     job = chain.job
     text = Text()
     text.append(f"{job.job_type} ", style="bold")
-    text.append(job.status.value, style=f"bold {_STYLES[job.status]}")
+    text.append(job.status.value, style=f"bold {STYLES[job.status]}")
     stage = chain.find_stage(job.stage) if job.stage is not None else None
     if job.status.ended:
         text.append(f" in {duration_text((job.updated_at - job.created_at).total_seconds())}")
@@ -102,17 +106,18 @@ def _verdict(chain: Chain, counts: Mapping[int, Summary]) -> Text:
         failed = f", {summary.failed:,} failed" if summary.failed else ""
         text.append(f": stage {stage.number} {stage.name}, {ended}{failed}")
     if job.error is not None:
-        kind = "" if job.error.type in _TELLING else f"{job.error.type}: "
+        kind = "" if job.error.type in TELLING else f"{job.error.type}: "
         text.append(f": {kind}{job.error.message.partition(chr(10))[0]}")
     return text
 
 
-def _facts(job: JobRecord, audits: Sequence[Audit], *, whole: bool) -> RenderableType:
+def facts_view(job: JobRecord, audits: Sequence[Audit], *, whole: bool) -> RenderableType:
+    """Show what a job is, and what operators did to it."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row("id", Text(job.job_id))
-    grid.add_row("parameters", Text(_shown(job.params_json, whole=whole)))
+    grid.add_row("parameters", Text(shown_text(job.params_json, whole=whole)))
     if job.run > 1:
         grid.add_row("run", str(job.run))
     if job.source is not None:
@@ -120,11 +125,16 @@ def _facts(job: JobRecord, audits: Sequence[Audit], *, whole: bool) -> Renderabl
     grid.add_row("created", f"{job.created_at:%Y-%m-%d %H:%M:%S} UTC")
     for audit in audits:
         reason = f": {audit.reason}" if audit.reason else ""
-        grid.add_row(audit.action, Text(_shown(f"{audit.at:%Y-%m-%d %H:%M:%S} UTC by {audit.by}{reason}", whole=whole)))
+        grid.add_row(
+            audit.action, Text(shown_text(f"{audit.at:%Y-%m-%d %H:%M:%S} UTC by {audit.by}{reason}", whole=whole))
+        )
     return grid
 
 
-def _stages(chain: Chain, counts: Mapping[int, Summary]) -> Table:
+def stages_view(
+    chain: Chain, counts: Mapping[int, Summary], *, now: datetime | None = None, at_least: Collection[int] = ()
+) -> Table:
+    """Show a job's stages; with `now`, how long an open one has taken. The counts of those `at_least` are lower bounds."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("", justify="right")
     table.add_column("stage", overflow="fold")
@@ -134,34 +144,38 @@ def _stages(chain: Chain, counts: Mapping[int, Summary]) -> Table:
     table.add_column("lights out by", no_wrap=True)
     for stage in chain.stages:
         summary = counts.get(stage.number, stage.summary)
+        more = "+" if stage.number in at_least else ""
         table.add_row(
             str(stage.number),
             Text(stage.name),
-            Text("skipped" if stage.skipped else stage.status.value, style=_STYLES[stage.status]),
+            Text("skipped" if stage.skipped else stage.status.value, style=STYLES[stage.status]),
             "" if stage.task_count is None else f"{stage.task_count:,}",
-            f"{summary.completed:,}",
-            Text(f"{summary.failed:,}", style="red" if summary.failed else ""),
-            _stage_time(stage),
+            f"{summary.completed:,}{more}",
+            Text(f"{summary.failed:,}{more}", style="red" if summary.failed else ""),
+            _stage_time(stage, now),
             "" if stage.last_index is None else f"task {stage.last_index:,}",
         )
     return table
 
 
-def _stage_time(stage: StageRecord) -> str:
-    if stage.started_at is None or stage.ended_at is None:
+def _stage_time(stage: StageRecord, now: datetime | None) -> str:
+    end = stage.ended_at or now
+    if stage.started_at is None or end is None:
         return ""
-    return duration_text((stage.ended_at - stage.started_at).total_seconds())
+    return duration_text(max(0.0, (end - stage.started_at).total_seconds()))
 
 
-def _error_group(stage: StageRecord, group: ErrorGroup) -> RenderableType:
+def error_group_view(stage: StageRecord, group: ErrorGroup) -> RenderableType:
+    """Show how many tasks of a stage failed in one way, with the first of them as the example."""
     tasks = "1 task" if group.count == 1 else f"{group.count:,} tasks"
     head = Text(
         f"  stage {stage.number} {stage.name}: {tasks} failed with {group.failure.type}, first task {group.index}"
     )
-    return Group(head, Padding(_failure(group.failure), (0, 0, 0, 4), expand=False))
+    return Group(head, Padding(failure_view(group.failure), (0, 0, 0, 4), expand=False))
 
 
-def _failure(failure: Failure) -> RenderableType:
+def failure_view(failure: Failure) -> RenderableType:
+    """Show an error with the last lines of its traceback."""
     text = Text(f"{failure.type}: {failure.message}", style="red")
     tail = "\n".join(failure.traceback.splitlines()[-8:])
     return Group(text, Text(tail, style="dim")) if tail else text
@@ -186,7 +200,7 @@ def _value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _shown(text: str, *, whole: bool) -> str:
+def shown_text(text: str, *, whole: bool = True) -> str:
     """Return a text as a screen may have it, and no more than a part of a long one unless `whole`."""
     text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
     if whole or len(text) <= SHOWN_CHARS:
@@ -195,7 +209,7 @@ def _shown(text: str, *, whole: bool) -> str:
 
 
 def _json(value: Any, *, whole: bool) -> Text:
-    lines = [_shown(line, whole=whole) for line in json.dumps(value, ensure_ascii=False, indent=2).split("\n")]
+    lines = [shown_text(line, whole=whole) for line in json.dumps(value, ensure_ascii=False, indent=2).split("\n")]
     if whole or len(lines) <= 4 * SHOWN_RESULTS:
         return Text("\n".join(lines))
     shown = lines[: 4 * SHOWN_RESULTS]

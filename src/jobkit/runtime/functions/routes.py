@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import azure.functions as func
 
 from jobkit import __version__
+from jobkit.runtime.counting import Counting
 from jobkit.runtime.documents import SCHEMA, job_document, task_document
 from jobkit.runtime.errors import JobkitError
 from jobkit.runtime.messages import JOBS_QUEUE
@@ -55,7 +56,7 @@ def show_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
     repository = app.service.repository
     chain = _chain(app, request)
     audits = repository.audits(chain.job.job_id)
-    return answer_json(job_document(chain, repository.open_progress(chain), audits=audits))
+    return answer_json(job_document(chain, Counting(repository).open_summaries(chain), audits=audits))
 
 
 def list_tasks(app: App, request: func.HttpRequest) -> func.HttpResponse:
@@ -112,8 +113,7 @@ def _chain(app: App, request: func.HttpRequest) -> Chain:
 
 def _stage(chain: Chain, number: str | None) -> StageRecord:
     if number is None:
-        begun = [stage for stage in chain.stages if stage.task_count is not None]
-        return begun[-1] if begun else chain.stages[0]
+        return chain.latest_stage
     found = chain.find_stage(int(number)) if number.isascii() and number.isdigit() and len(number) <= 3 else None
     if found is None:
         numbers = ", ".join(str(stage.number) for stage in chain.stages)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 Value: TypeAlias = str | int | float | bool | bytes
 
@@ -94,6 +94,19 @@ class Delivery:
     receipt: str
     inserted_at: datetime
     visible_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hidden:
+    """A message that nobody else gets until `visible_at`.
+
+    `holder_lives` says whether the process that has received it still runs; None where nobody has: it is delayed.
+    """
+
+    body: str
+    dequeue_count: int
+    visible_at: datetime
+    holder_lives: bool | None
 
 
 class Tables(Protocol):
@@ -185,6 +198,15 @@ class Queues(Protocol):
 
     def length(self, queue: str) -> int:
         """Count the messages of a queue, hidden ones included."""
+        ...
+
+
+@runtime_checkable
+class ShowsHidden(Protocol):
+    """What queues can do besides where they are not a service's: tell what is hidden, and whether its holder lives."""
+
+    def hidden(self, queue: str, *, limit: int) -> list[Hidden]:
+        """Look at up to `limit` hidden messages, those first that are visible first. Raises StoreUnavailable."""
         ...
 
 

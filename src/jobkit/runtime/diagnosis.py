@@ -1,0 +1,183 @@
+"""The diagnosis: from what was looked at to findings with a name, the evidence and what to do; and what was not checked.
+
+A job is where a row waits for a message. So each finding comes of one question: where is the message that this row waits
+for? In the queue, and nobody takes it; in the hands of an instance, living or gone; delayed; in the poison queue; or
+nowhere. Where a queue can't be seen whole, nothing is found missing: that is listed as not checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from .evidence import Evidence, Seen
+from .findings import LOST, Findings, counted
+from .inspected import Diagnosis, Finding, Weight
+from .messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE, Kind
+from .model import Failure, StageRecord, StageState, Status
+from .task_diagnosis import TaskJudge
+
+_CHANGED: Final = "the code has changed since the job was submitted"
+_CANCELS: Final = (Kind.CANCEL, Kind.STOP, Kind.SETTLE)
+
+
+def diagnose(evidence: Evidence) -> Diagnosis:
+    """Tell what keeps a job from moving, or why it failed."""
+    make = Findings(evidence)
+    judge = _Judge(evidence, make)
+    found = judge.of_ended() if evidence.chain.job.status.ended else judge.of_open()
+    order = list(Weight)
+    by_name = {(finding.name, finding.evidence): finding for finding in found}
+    findings = sorted(by_name.values(), key=lambda finding: order.index(finding.weight))
+    return Diagnosis(findings=tuple(findings), unchecked=tuple(dict.fromkeys(make.unchecked)))
+
+
+class _Judge:
+    def __init__(self, evidence: Evidence, found: Findings) -> None:
+        self._evidence = evidence
+        self._job = evidence.chain.job
+        self._found = found
+
+    # jobs that have ended
+
+    def of_ended(self) -> Iterator[Finding]:
+        error = self._job.error
+        failures = [group.failure for stage in self._evidence.chain.stages for group in stage.summary.errors]
+        yield from self._causes([*failures, *([error] if error is not None else [])])
+        if self._evidence.is_listed:
+            yield Finding(
+                name="not tidied up",
+                weight=Weight.NOTE,
+                evidence=f"it has {self._job.status} and is still among the active jobs: on_complete may not have been called",
+                remedy=f"wait a moment; then {self._found.command('repair')}",
+            )
+
+    def _causes(self, failures: Sequence[Failure]) -> Iterator[Finding]:
+        """Name what can be told from the texts of failures."""
+        again = self._found.command("retry")
+        unknown = f"no controller has the job type {self._job.job_type!r}"
+        changed = [failure.message for failure in failures if _CHANGED in failure.message]
+        poison = [failure.message.partition(": ")[2] for failure in failures if failure.type == "PoisonMessage"]
+        if changed:
+            remedy = f"bring the stage back, then {again}; or submit the job anew"
+            yield Finding(name="code changed", weight=Weight.NOTE, evidence=changed[0], remedy=remedy)
+        if any(unknown in failure.message for failure in failures):
+            yield Finding(
+                name="controller not registered",
+                weight=Weight.NOTE,
+                evidence=f"where it was worked on, {unknown}",
+                remedy=f"put the controller there (jobkit controllers lists them), then {again}",
+            )
+        elif poison:
+            remedy = f"mend what ends the process, then {again}"
+            yield Finding(name="poison", weight=Weight.NOTE, evidence=poison[0], remedy=remedy)
+
+    # jobs that have not
+
+    def of_open(self) -> Iterator[Finding]:
+        evidence, stage = self._evidence, self._evidence.stage
+        yield from self._troubles()
+        if not evidence.is_listed:
+            yield self._found.stuck("not listed", f"the job is {self._job.status} and not among the active jobs")
+        names: set[str] = set()
+        for broken in evidence.broken:
+            if broken.name != "not listed":
+                names.add(broken.name)
+                yield self._found.stuck(broken.name, broken.evidence, force=False)
+        counted = [group.failure for count in evidence.counts.values() for group in count.summary.errors]
+        yield from self._causes(counted)
+        yield from self._poison()
+        yield from self._cancel(stage)
+        for finding in self._of_stage(stage):
+            if not (names and finding.name == LOST):  # repair has said what is broken
+                yield finding
+
+    def _of_stage(self, stage: StageRecord | None) -> Iterator[Finding]:
+        if stage is None:
+            yield from self._message(
+                "the message that completes it", JOBS_QUEUE, lambda seen: seen.message.kind is Kind.COMPLETE
+            )
+        elif stage.state in (StageState.UNPLANNED, StageState.PLANNING):
+            yield from self._message(
+                f"the message that plans stage {stage.number}",
+                JOBS_QUEUE,
+                lambda seen: seen.message.kind is Kind.PLAN,
+                claimed=stage.owner is not None,
+            )
+        elif stage.state is StageState.REOPENING:
+            yield self._found.note("being reopened", f"stage {stage.number} is given its round {stage.round}")
+            yield from self._message(
+                f"the message that reopens stage {stage.number}",
+                JOBS_QUEUE,
+                lambda seen: seen.message.kind is Kind.REOPEN,
+            )
+        elif stage.state is StageState.SEALED:
+            yield from TaskJudge(self._evidence, self._found).findings(stage)
+
+    def _message(
+        self, what: str, queue: str, fits: Callable[[Seen], bool], *, claimed: bool = False
+    ) -> Iterator[Finding]:
+        """Judge by where the one message is that the job waits for."""
+        found = self._found.queue(queue)
+        seen = next((each for each in found.seen if fits(each)), None)
+        if seen is not None and seen.hidden is None:
+            yield self._found.untaken(what, queue, [seen], claimed=claimed)
+        elif seen is not None and seen.hidden is not None and seen.hidden.holder_lives is False:
+            yield self._found.dead(f"{what} was taken by an instance that is gone", seen)
+        elif seen is not None or any(fits(each) for each in self._found.queue(queue + POISON_SUFFIX).seen):
+            return  # at work; or told of as poison
+        elif self._found.nobody_has_any():
+            yield self._found.stuck(LOST, f"{what} is in no queue")
+        elif found.is_whole:
+            return  # who has one of the job's messages, or has just written, may be about to send it
+        elif not found.trouble:
+            self._found.not_checked(f"whether {what} is still there", found)
+
+    # what holds for all
+
+    def _troubles(self) -> Iterator[Finding]:
+        for queue in self._evidence.queues.values():
+            if queue.trouble:
+                busy = any(code in queue.trouble for code in ("503", "429", "500", "ServerBusy"))
+                self._found.unchecked.append(f"queue {queue.name}")
+                yield Finding(
+                    name="store throttled" if busy else "store does not answer",
+                    weight=Weight.WAITING,
+                    evidence=f"queue {queue.name} can't be looked at: {queue.trouble}",
+                    remedy="look again in a minute; fewer instances, or max_parallel, ask less of the account",
+                )
+
+    def _poison(self) -> Iterator[Finding]:
+        for name in (JOBS_QUEUE, TASKS_QUEUE):
+            found = self._found.queue(name + POISON_SUFFIX).seen
+            if found:
+                first = found[0].message
+                what = f"task {first.first}" if first.kind is Kind.TASK else f"its {first.kind.value} message"
+                text = (
+                    f"{counted(len(found), 'message')} in queue {name}{POISON_SUFFIX}: {what} was delivered too often"
+                )
+                yield Finding(
+                    name="poison waiting",
+                    weight=Weight.WAITING,
+                    evidence=text,
+                    remedy=f"a worker fails what it was for, and the job goes on: {self._found.worker()}",
+                )
+
+    def _cancel(self, stage: StageRecord | None) -> Iterator[Finding]:
+        asked = [seen for seen in self._found.queue(JOBS_QUEUE).seen if seen.message.kind in _CANCELS]
+        if stage is not None and stage.stop:
+            is_cancel = stage.error is not None and stage.error.type == "Cancelled"
+            why = "" if stage.error is None else f": {stage.error.message.splitlines()[0]:.200}"
+            yield self._found.note("being cancelled" if is_cancel else "being stopped", f"no further task starts{why}")
+        elif asked:
+            is_cancel = asked[0].message.kind is Kind.CANCEL
+            what = "cancel" if is_cancel else "stop"
+            yield self._found.note(
+                f"being {'cancelled' if is_cancel else 'stopped'}", f"the {what} waits in queue {JOBS_QUEUE}"
+            )
+        if any(seen.hidden is None for seen in asked):
+            yield self._found.untaken("what ends it", JOBS_QUEUE, [seen for seen in asked if seen.hidden is None])
+        elif stage is not None and stage.stop and self._found.nobody_has_any():
+            count = self._evidence.counts.get(stage.number)
+            if count is not None and any(task.status is Status.QUEUED for task in count.open):
+                yield self._found.stuck(LOST, "tasks are queued that are to be settled, and no message does that")
