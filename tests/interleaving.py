@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+import pydantic_core
 from greenlet import getcurrent, greenlet
 
 from clocks import ManualClock
@@ -20,7 +21,6 @@ from fault_cases import Subject
 from faulty import Faulty
 from invariants import Written, check_invariants, outcome
 from jobkit.local.memory import MemoryStore
-from jobkit.runtime.messages import decode_message
 from jobkit.runtime.processing import QUEUES
 from jobkit.runtime.storage.ports import Delivery, Store
 
@@ -37,11 +37,17 @@ class Option:
     worker: int = -1
 
 
+EXPIRY = Option("expire")
+
+
 class Strategy(Protocol):
     """Decides what is next."""
 
     def choose(self, options: Sequence[Option], current: int) -> int:
-        """Return the position of the option that is taken; `current` is the one that goes on with the same worker, or -1."""
+        """Return the position of the option that is taken; `current` is the one that goes on with the same worker, or -1.
+
+        Those that go on with a worker come before all others.
+        """
         ...
 
 
@@ -56,6 +62,9 @@ class Worker:
     dying: bool = False
     message: tuple[object, ...] = ()
     step: int = 0
+
+    def __post_init__(self) -> None:
+        self.going, self.death = Option("go", self.number), Option("die", self.number)
 
 
 class Interleaved(Faulty):
@@ -111,7 +120,8 @@ class Schedule:
     ) -> None:
         """Allow for so many deaths of an instance, and so many moments at which all leases run out at once."""
         self.clock = ManualClock()
-        self.faulty = Interleaved(MemoryStore(clock=self.clock, rng=random.Random(7)).store, self)
+        self._memory = MemoryStore(clock=self.clock, rng=random.Random(7))
+        self.faulty = Interleaved(self._memory.store, self)
         self._subject = subject
         subject.hooks.clear()
         self._strategy = strategy
@@ -205,14 +215,7 @@ class Schedule:
                     return None
                 self.clock.advance(LEASE_S + 1)
                 continue
-            current = next(
-                (
-                    n
-                    for n, option in enumerate(options)
-                    if option.what == "go" and worker is not None and not worker.idle and option.worker == worker.number
-                ),
-                -1,
-            )
+            current = -1 if worker is None or worker.idle else options.index(worker.going)
             option = options[self._strategy.choose(options, current) if len(options) > 1 else 0]
             if option.what == "expire":
                 self._expiries -= 1
@@ -227,13 +230,13 @@ class Schedule:
     def _options(self, worker: Worker | None) -> list[Option]:
         busy = [each for each in self._workers if not each.idle]
         idle = [each for each in self._workers if each.idle]
-        options = [Option("go", each.number) for each in busy]
-        if idle and any(self.faulty.real.queues.peek(queue, limit=1) for queue in QUEUES):
-            options.append(Option("go", idle[0].number))  # they are all alike
+        options = [each.going for each in busy]
+        if idle and self._memory.queues.first_visible_in_s(QUEUES) == 0:
+            options.append(idle[0].going)  # they are all alike
         if self._crashes and worker is not None and not worker.idle:
-            options.append(Option("die", worker.number))
+            options.append(worker.death)
         if self._expiries and busy and idle:
-            options.append(Option("expire"))
+            options.append(EXPIRY)
         return options
 
     def _lengths(self) -> dict[str, int]:
@@ -254,12 +257,12 @@ class Walk:
         return cls(rng, restless=rng.choice((0.3, 0.6, 1.0)), fault=rng.choice((0.01, 0.05)))
 
     def choose(self, options: Sequence[Option], current: int) -> int:
-        faults = [n for n, option in enumerate(options) if option.what != "go"]
-        if faults and self.rng.random() < self.fault:
-            return self.rng.choice(faults)
+        going = sum([option.what == "go" for option in options])
+        if going < len(options) and self.rng.random() < self.fault:
+            return self.rng.choice(range(going, len(options)))
         if current >= 0 and self.rng.random() >= self.restless:
             return current
-        return self.rng.choice([n for n, option in enumerate(options) if option.what == "go"])
+        return self.rng.choice(range(going))
 
 
 @dataclass
@@ -300,5 +303,6 @@ def every_path(run: Callable[[Path], object], *, preemptions: int, most: int) ->
 
 
 def _label(queue: str, delivery: Delivery) -> tuple[object, ...]:
-    message = decode_message(delivery.body)
-    return (queue, message.kind.value, message.stage, message.first, message.attempt, delivery.dequeue_count)
+    message = pydantic_core.from_json(delivery.body)
+    names = (message.get("stage", 0), message.get("first", 0), message.get("attempt", 1))
+    return (queue, message["kind"], *names, delivery.dequeue_count)
