@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -163,6 +163,12 @@ class Schedule:
         """Return a number for the order of calls that touched the same rows or queues."""
         return hash(frozenset(self.faulty.orders))
 
+    def state(self) -> Hashable:
+        """Return where the schedule is: which calls were done, told apart as `order` does, and who is where."""
+        workers = tuple((each.message, each.step, each.idle, each.dying) for each in self._workers)
+        left = (self._crashes, self._expiries, self.clock.now())
+        return frozenset(self.faulty.orders), workers, left, self._running and self._running.number
+
     def before_call(self) -> Worker | None:
         """Wait for the turn of the worker that runs; None while nobody works yet."""
         worker = self._running
@@ -272,11 +278,15 @@ class Path:
     given: tuple[int, ...] = ()
     made: list[int] = field(default_factory=list)
     others: list[list[tuple[int, bool]]] = field(default_factory=list)
+    #: Where the schedule was at each choice; unless told, somewhere else at each.
+    states: list[Hashable] = field(default_factory=list)
+    state: Callable[[], Hashable] = object
 
     def choose(self, options: Sequence[Option], current: int) -> int:
         at = len(self.made)
         stay = max(current, 0)
         taken = self.given[at] if at < len(self.given) else stay
+        self.states.append(None if at < len(self.given) else (self.state(), current))
         self.others.append([(n, current >= 0) for n in range(len(options)) if n != stay])
         self.made.append(taken)
         return taken
@@ -285,20 +295,24 @@ class Path:
 def every_path(run: Callable[[Path], object], *, preemptions: int, most: int) -> int:
     """Run every path with up to so many choices that take the turn from a worker that could go on; return how many.
 
-    Raises AssertionError when there are more than `most`.
+    Where paths meet, having done the same calls in another order of those that touch nothing in common, only one goes on:
+    the first, which has most choices left. `run` gives each path its `state`. Raises AssertionError when there are more than `most`.
     """
-    waiting: list[tuple[tuple[int, ...], int]] = [((), preemptions)]
+    waiting: list[list[tuple[int, ...]]] = [[] for _ in range(preemptions)] + [[()]]  # by how many are left
+    tried: set[Hashable] = set()
     done = 0
-    while waiting:
-        given, left = waiting.pop()
+    while any(waiting):
+        left = max(number for number, paths in enumerate(waiting) if paths)
+        given = waiting[left].pop()
         path = Path(given)
         run(path)
         done += 1
         assert done <= most, f"more than {most} paths"
         for at in range(len(given), len(path.made)):
             for other, preempts in path.others[at]:
-                if left >= preempts:
-                    waiting.append(((*path.made[:at], other), left - preempts))
+                if left >= preempts and (path.states[at], other) not in tried:
+                    tried.add((path.states[at], other))
+                    waiting[left - preempts].append((*path.made[:at], other))
     return done
 
 

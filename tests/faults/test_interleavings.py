@@ -70,9 +70,9 @@ def test_whatever_the_order_of_calls_the_job_comes_to_the_same(name: str):
 @pytest.mark.parametrize(
     ("stages", "how", "preemptions", "paths", "distinct"),
     [
-        (["1"], {"workers": 2}, 3, 1144, 76),
-        (["1"], {"workers": 2, "expiries": 1}, 2, 1483, 198),
-        (["1"], {"workers": 2, "crashes": 1}, 2, 476, 211),
+        (["1"], {"workers": 2}, 3, 700, 76),
+        (["1"], {"workers": 2, "expiries": 1}, 2, 935, 198),
+        (["1"], {"workers": 2, "crashes": 1}, 2, 446, 211),
     ],
 )
 def test_every_order_with_few_preemptions_comes_to_the_same(
@@ -85,11 +85,12 @@ def test_every_order_with_few_preemptions_comes_to_the_same(
 
     def run(path: Path) -> None:
         schedule = Schedule(subject, path, **how)
+        path.state = schedule.state
         found = schedule.run()
         assert found == expected, f"{path.made}: {differences(found, expected)}"
         orders.add(schedule.order())
 
-    # Most paths differ only in the turns of calls that touch nothing in common.
+    # Paths that differ only in the turns of calls that touch nothing in common part again before they meet.
     assert (every_path(run, preemptions=preemptions, most=100_000), len(orders)) == (paths, distinct)
 
 
