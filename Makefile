@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint types layers test kills proof azurite functions format bench corpus clean
+.PHONY: help setup check lint types layers test generated kills proof azurite functions format bench corpus screens clean
 
 PYTHON ?= python3
 # The tools of .venv come first where it exists; otherwise those of the shell.
@@ -12,7 +12,7 @@ setup: ## make .venv with jobkit, editable, and all the tools
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install -e '.[dev]'
 
-check: lint types layers test ## everything that CI checks on the source
+check: lint types layers test generated ## everything that CI checks on the source
 
 lint: ## format and lint, read only
 	ruff format --check
@@ -27,6 +27,9 @@ layers: ## who may import whom
 
 test: ## the tests
 	pytest
+
+generated: ## what new-controller makes: 40 combinations, formatted, without lint, typed, tested, run
+	pytest -n0 tests/scaffold/matrix.py
 
 kills: ## a run killed with -9 at 50 random moments, and 200 kills of its instances within one job
 	JOBKIT_TEST_KILLS=50 JOBKIT_TEST_INSTANCE_KILLS=200 pytest -n0 --timeout 1200 tests/kills
@@ -49,6 +52,9 @@ bench: ## the figures of DESIGN section 8
 
 corpus: ## deprecate on a copy of the standard library and site-packages: marked, proved, undone
 	python bench/corpus.py
+
+screens: ## the pictures in the docs, recorded from the commands themselves
+	python bench/minute.py
 
 clean: ## remove what tools and builds leave behind
 	rm -rf build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

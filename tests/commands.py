@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fcntl import ioctl
 from pathlib import Path
+from termios import TIOCSWINSZ
 from typing import Any
 
 import pytest
@@ -89,6 +94,26 @@ class Spawned:
         """Wait for its end."""
         code = self.process.wait(WITHIN_S)
         return Done(code, self._out.read_text(), self.err)
+
+
+def terminal(*arguments: str, columns: int = 80, typed: str = "", **env: str) -> tuple[int, str]:
+    """Run a command on a terminal at which somebody types; return its exit code and all that was written there."""
+    ours, theirs = pty.openpty()
+    ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    settings = {"TERM": "xterm-256color", **env}
+    process = subprocess.Popen(
+        [*JOBKIT, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, **settings}
+    )
+    os.close(theirs)
+    os.write(ours, typed.encode())
+    written = b""
+    try:
+        while piece := os.read(ours, 65_536):
+            written += piece
+    except OSError:  # how Linux says that the other end is closed
+        pass
+    os.close(ours)
+    return process.wait(60), written.decode().replace("\r\n", "\n")
 
 
 def copy_samples(folder: Path, *names: str) -> None:

@@ -17,7 +17,7 @@ from azure.storage.queue import QueueServiceClient
 
 from azurite import new_account
 from functions_host.host import KEY, FunctionsHost
-from jobkit.scaffold import make_app
+from jobkit.scaffold.app import make_app
 from waiting import WITHIN_S, wait_until
 
 

@@ -9,13 +9,14 @@ from types import ModuleType
 
 import pytest
 
-#: Who uses a mutated module's class, by name: what has to be replaced for it to be used.
+#: Who use a mutated module's class, by name: what has to be replaced for it to be used.
 USERS = {
     "service": ("Service", "driver.Service"),
     "job_index": ("JobIndex", "jobkit.runtime.repository.JobIndex"),
     "removal": ("Removal", "jobkit.runtime.repository.Removal"),
     "repository": ("Repository", "jobkit.runtime.service.Repository"),
-    "settling": ("Settling", "jobkit.runtime.processing.Settling"),
+    "settling": ("Settling", "jobkit.runtime.processing.Settling", "jobkit.runtime.poison_acts.Settling"),
+    "poison_acts": ("PoisonActs", "poison_cases.PoisonActs"),
     "reopening": ("Reopening", "jobkit.runtime.processing.Reopening"),
     "batches": ("Batches", "jobkit.runtime.processing.Batches"),
 }
@@ -40,8 +41,9 @@ def apply(mutation: Mutation, monkeypatch: pytest.MonkeyPatch) -> None:
     mutated = ModuleType(original.__name__)
     mutated.__dict__.update(__package__=original.__package__, __file__=original.__file__)
     exec(compile(source, str(path), "exec"), mutated.__dict__)
-    name, user = USERS[mutation.module]
-    monkeypatch.setattr(user, getattr(mutated, name))
+    name, *users = USERS[mutation.module]
+    for user in users:
+        monkeypatch.setattr(user, getattr(mutated, name))
 
 
 def service(*changes: tuple[str, str]) -> Mutation:
@@ -359,6 +361,41 @@ MUTATIONS = {
             (
                 "            if task.status is Status.PROCESSING and not mine:\n",
                 "            if task.status is Status.PROCESSING and not mine and task is None:\n",
+            ),
+        ),
+    ),
+    "a requeue that sends the message as it was": Mutation(
+        module="settling",
+        changes=(
+            (
+                "            return self._poisoned_task(incoming, again=True)\n",
+                '            return self._service.outbox.send("tasks", message)\n',
+            ),
+        ),
+    ),
+    "a requeue that does not give the planning back": Mutation(
+        module="settling",
+        changes=(("                    self._repository.release_planning(stage)\n", "                    pass\n"),),
+    ),
+    "a requeue that leaves what was sealed": Mutation(
+        module="settling",
+        changes=(("                service.outbox.send(JOBS_QUEUE, replace(dispatch, first=first, size=size))\n", ""),),
+    ),
+    "a requeue that removes first": Mutation(
+        module="poison_acts",
+        changes=(
+            (
+                "                message = same.pop()\n",
+                "                remove(delivery)\n                message = same.pop()\n",
+            ),
+        ),
+    ),
+    "a drop that only removes": Mutation(
+        module="poison_acts",
+        changes=(
+            (
+                "            if message.message is not None:\n                with",
+                "            if not message:\n                with",
             ),
         ),
     ),

@@ -1,8 +1,19 @@
-"""`python -m jobkit` is the `jobkit` command."""
+"""The `jobkit` command, and `python -m jobkit`."""
 
-import sys
+from __future__ import annotations
 
-from jobkit.cli.main import main
+import os
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run the command line; for a shell that completes one, only tell what may follow."""
+    if "_JOBKIT_COMPLETE" in os.environ:
+        from jobkit.cli.completing import main as do  # without typer, which takes longer than all that it does
+    else:
+        from jobkit.cli.main import main as do
+    do()
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

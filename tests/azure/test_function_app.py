@@ -380,6 +380,22 @@ def test_foreign_messages_end_in_the_poison_table_and_disturb_no_job(tmp_path: P
     # What is no base64 no function is ever given; it waits in the poison queue for whoever looks.
     assert sum("decoding has failed" in log.text for log in client.host.logs) == 4
 
+    listed = client.get("poison?queue=tasks&limit=2").document
+    assert [(each["kept"], each["kind"]) for each in listed["messages"]] == [(True, None)] * 2
+    assert (listed["left_out"], listed["unseen"], listed["cut"]) == (1, {"tasks": 1, "jobs": 1}, [])
+    dropped = client.post("poison/drop?queue=tasks").document
+    assert dropped["complete"] is True
+    of_tasks = dropped["messages"]
+    assert [(each["dropped"], each["left"]) for each in of_tasks] == [(True, None)] * 3
+    assert sorted(each["body"] for each in of_tasks) == sorted(["{malformed", '{"order": 1}', newer])
+    (order,) = (each for each in client.get("poison").document["messages"] if each["body"] == '{"order": 1}')
+    would = client.post(f"poison/requeue?id={order['id'][:9]}&dry_run=true").document["messages"]
+    again = client.post(f"poison/requeue?id={order['id']}").document["messages"]
+    assert [each["requeued"] for each in would + again] == [False, True]
+    wait_until(lambda: len(client.get("poison").document["messages"]) == 3, "it was refused again", every_s=0.2)
+    wrong = ["poison/requeue", "poison/drop?queue=x", "poison/drop?all=true&job=3f", "poison/drop?id=ffff"]
+    assert [client.post(path).status for path in wrong] == [400, 400, 400, 404]
+
 
 def test_apps_with_different_hubs_do_not_see_each_other(tmp_path: Path, start: Callable[..., Client]):
     one, two = (start(MadeApp(tmp_path / name)) for name in ("one", "two"))
@@ -439,6 +455,9 @@ def test_only_livez_needs_no_key(client: Client):
         ("POST", "retry"): 401,
         ("POST", "repair"): 401,
         ("POST", "purge"): 401,
+        ("GET", "poison"): 401,
+        ("POST", "poison/requeue"): 401,
+        ("POST", "poison/drop"): 401,
     }
 
     found = {

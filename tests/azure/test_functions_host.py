@@ -212,6 +212,21 @@ def test_what_is_no_base64_is_moved_at_once_and_stays_in_the_poison_queue(small:
     assert (small.count("work"), small.count("work-poison"), small.seen) == (0, 1, [])
 
 
+def test_a_poison_message_that_was_taken_too_often_reaches_no_function(small: Small):
+    small.send("work-poison", "often")
+    client: Any = small.service.get_queue_client(f"{small.hub}-work-poison")
+    for _ in range(3):
+        (taken,) = client.receive_messages(visibility_timeout=60)
+        client.update_message(taken.id, taken.pop_receipt, visibility_timeout=0)
+    small.send("work-poison", "never")
+
+    with FunctionsHost(small.app):
+        wait_until(lambda: small.seen, "the other one was handled", every_s=0.05)
+        wait_until(lambda: small.count("work-poison") == 1, "and deleted", every_s=0.05)
+
+    assert small.seen == [["poison", "never"]]
+
+
 def test_a_worker_that_dies_fails_what_it_had_and_is_started_again(small: Small, host: FunctionsHost):
     pid = host.worker.pid
     small.send("work", "sleep", "exit")

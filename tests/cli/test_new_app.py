@@ -11,16 +11,18 @@ import pytest
 
 from commands import InProcess
 from jobkit.deploy.vendored import runtime_files
-from jobkit.scaffold import hub_of
+from jobkit.scaffold.app import hub_of
 
 FILES = [
     ".funcignore",
+    ".github/workflows/ci.yml",
     ".gitignore",
     "README.md",
     "controllers/__init__.py",
     "controllers/greetings.py",
     "function_app.py",
     "host.json",
+    "infra/main.bicep",
     "local.settings.json",
     "pyproject.toml",
     "requirements-dev.txt",

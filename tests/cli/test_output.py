@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
-import struct
 import subprocess
-from fcntl import ioctl
 from pathlib import Path
-from termios import TIOCSWINSZ
 
 import pytest
 
-from commands import JOBKIT, InProcess, copy_samples, still
+from commands import JOBKIT, InProcess, copy_samples, still, terminal
 
 N2 = "f5a71d1cf06391137ef6a07742a7387a"  # hello_worlds with n = 2
 
@@ -23,25 +19,6 @@ def shell(command: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Run a line of bash in which `jobkit` is the command."""
     line = f'set -o pipefail; jobkit() {{ {" ".join(JOBKIT)} "$@"; }}; {command}'
     return subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, env={**os.environ, **env})
-
-
-def terminal(*arguments: str, columns: int = 80, **env: str) -> tuple[int, str]:
-    """Run a command on a terminal; return its exit code and all that it wrote there."""
-    ours, theirs = pty.openpty()
-    ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    settings = {"TERM": "xterm-256color", **env}
-    process = subprocess.Popen(
-        [*JOBKIT, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, **settings}
-    )
-    os.close(theirs)
-    written = b""
-    try:
-        while piece := os.read(ours, 65_536):
-            written += piece
-    except OSError:  # how Linux says that the other end is closed
-        pass
-    os.close(ours)
-    return process.wait(60), written.decode().replace("\r\n", "\n")
 
 
 def without_controls(text: str) -> str:

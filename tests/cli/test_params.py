@@ -230,3 +230,17 @@ def test_what_is_not_in_the_id_does_not_make_another_job(jobkit: InProcess):
     second = jobkit("submit", "kinds", "--name", "x", "--note", "b", "--json").document
 
     assert (second["job_id"], second["params"]["note"]) == (first["job_id"], "a")
+
+
+def test_a_field_with_the_name_of_any_option_of_run_gives_way(jobkit: InProcess, folder: Path):
+    (folder / "pyproject.toml").write_text("[tool.jobkit]\n")
+    (folder / "controllers.py").write_text(
+        "from jobkit.runtime import BaseController, Params, stage\n\n\n"
+        "class Given(Params):\n    seed: int\n    chaos: str\n    debug: bool\n\n\n"
+        "class Seeded(BaseController[Given]):\n    job_type = 'seeded'\n\n"
+        "    @stage('One')\n    def one(self, task):\n        pass\n"
+    )
+
+    done = jobkit("run", "seeded", "--param-seed", "3", "--param-chaos", "x", "--param-debug", "--json")
+
+    assert done.document["params"] == {"seed": 3, "chaos": "x", "debug": True}

@@ -111,6 +111,19 @@ def test_the_root_is_the_nearest_folder_upwards_that_is_marked_and_the_store_lie
     assert list((folder / "deep" / "er").glob(".*")) == []
 
 
+def test_modules_below_src_are_found_as_they_are_not_installed(jobkit: InProcess, folder: Path):
+    write(
+        folder,
+        {
+            "pyproject.toml": '[tool.jobkit]\ncontrollers = ["etl.jobs"]\n',
+            "src/etl/__init__.py": "",
+            "src/etl/jobs.py": controller("own"),
+        },
+    )
+
+    assert job_types(jobkit) == ["hello_worlds", "own"]
+
+
 def test_modules_are_named_in_pyproject_and_each_submodule_is_looked_at(jobkit: InProcess, folder: Path):
     write(
         folder,

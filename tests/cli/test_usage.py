@@ -34,7 +34,11 @@ def all_commands() -> Iterator[tuple[str, ...]]:
     return walk(typer.main.get_command(app), ())
 
 
-@pytest.mark.parametrize("words", [*all_commands(), ("run", "hello_worlds"), ("submit", "hello_worlds")], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [*all_commands(), ("run", "hello_worlds"), ("submit", "hello_worlds"), ("dev", "hello_worlds")],
+    ids=" ".join,
+)
 def test_every_help_says_what_it_is_for_and_has_an_example(jobkit: InProcess, words: tuple[str, ...]):
     done = jobkit(*words, "--help")
 
@@ -50,6 +54,7 @@ def test_there_are_these_commands():
         "",
         "run",
         "submit",
+        "dev",
         "worker",
         "controllers",
         "repair",
@@ -57,10 +62,16 @@ def test_there_are_these_commands():
         "cancel",
         "purge",
         "new-app",
+        "new-controller",
         "deploy",
+        "completion",
         "deprecate",
         "inspect",
         "inspect job",
+        "inspect poison",
+        "poison",
+        "poison requeue",
+        "poison drop",
     ]
 
 

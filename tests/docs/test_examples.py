@@ -1,5 +1,6 @@
 """The documentation's examples are files that run, and every command has its place in the docs."""
 
+import html
 import json
 import re
 import subprocess
@@ -58,6 +59,17 @@ def test_an_example_projects_own_tests_pass(tmp_path, name, passed):
     done = subprocess.run(command, cwd=ROOT / "examples" / name, capture_output=True, text=True, timeout=60)
 
     assert (done.returncode, done.stdout.splitlines()[-1].partition(" in ")[0]) == (0, passed), done.stdout
+
+
+def test_the_recorded_minute_has_the_commands_of_its_script_and_is_in_the_readme():
+    script = (ROOT / "docs/minute.sh").read_text("utf-8").splitlines()
+    picture = (ROOT / "docs/images/minute.svg").read_text("utf-8")
+
+    shown = html.unescape(re.sub(r"<[^>]*>", "", picture)).replace("\N{NO-BREAK SPACE}", " ").replace("\n", "")
+    commands = [line for line in script if line and not line.startswith("#")]
+
+    assert [command for command in commands if f"$ {command}" not in shown] == []
+    assert "(docs/images/minute.svg)" in (ROOT / "README.md").read_text("utf-8")
 
 
 def test_every_command_has_an_example_in_its_help_and_a_place_in_the_docs():

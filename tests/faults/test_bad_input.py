@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from clocks import ManualClock
 from driver import TABLES, Driver, Span, new_store
 from invariants import check_invariants, outcome
-from jobkit.runtime.documents import job_document
+from jobkit.runtime.documents import job_document, poison_document
 from jobkit.runtime.errors import JobkitError, RowDamaged
 from jobkit.runtime.messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE
+from jobkit.runtime.poison import Wanted
+from jobkit.runtime.poison_search import PoisonSearch
 from jobkit.runtime.storage.ports import Entity, Mode
+from poison_cases import drop, requeue
 from samples import two_stages
 
 EXAMPLES = int(os.environ.get("JOBKIT_TEST_EXAMPLES", "75"))
@@ -85,6 +88,8 @@ class Two:
         for job_id in (self.ended, self.half_done):
             with contextlib.suppress(JobkitError):
                 job_document(self.driver.repository.get_chain(job_id))
+        with contextlib.suppress(JobkitError):
+            poison_document(PoisonSearch(self.driver.service, self.store.queues).find(Wanted(), take=True))
 
     def check_ended(self) -> None:
         assert outcome(self.store, self.ended) == self.other
@@ -107,7 +112,11 @@ def test_a_message_changed_by_hand_never_does_worse_than_a_named_error(data: st.
             st.sampled_from(["", POISON_SUFFIX])
         )
         two.store.queues.send(into, json.dumps(message))
+        act = data.draw(st.sampled_from([None, requeue, drop]))
 
+        if act is not None:
+            with contextlib.suppress(JobkitError):
+                act(two.driver)
         two.run()
 
         two.look()

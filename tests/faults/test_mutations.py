@@ -17,6 +17,8 @@ from faulty import Kind
 from interleaving import Path, Schedule, Walk
 from invariants import check_invariants
 from jobkit.runtime.messages import decode_message, encode_message
+from poison_cases import Doing, every_poison_met, requeue
+from poison_cases import drop as drop_poison
 from purged_cases import FAILED, LONG, Act, beside_a_purge, every_fault_of_a_purge, purge_and_begin, retry
 from retried_cases import every_fault_of_a_retry
 from samples import one_stage
@@ -95,6 +97,13 @@ def retries(name: str, kind: Kind) -> Hunt:
     return lambda folder: every_fault_of_a_retry(name, "memory", folder, kind)
 
 
+def operator(name: str, do: Doing, *, fault: Kind | None = None) -> Hunt:
+    """A message that dies each time, and an operator who acts on it, with a fault at each of the operator's calls."""
+    job = replace(JOBS[name], is_handed_on=True)
+    every = 1 if fault is None else 15
+    return lambda folder: every_poison_met(job, folder, do, same=do is requeue, fault=fault, every=every)[1]
+
+
 CAUGHT: dict[str, tuple[Hunt, str]] = {
     "check before record": (schedules(TWO_STAGES, workers=3), "the job is processing at stage"),
     "check before mark": (schedules(TWO_STAGES, workers=3), "was touched after stage 1 was closed"),
@@ -135,6 +144,11 @@ CAUGHT: dict[str, tuple[Hunt, str]] = {
     "poison leaves what it finds ended": (poison(TWO_STAGES), "the stages are ['sealed'"),
     "poison does not send a retry again": (poison(RETRIED), "is queued for ever"),
     "poison fails what another has claimed": (poisoned_copy, "the job is failed"),
+    "a requeue that sends the message as it was": (operator(RETRIED, requeue), "is processing for ever"),
+    "a requeue that does not give the planning back": (operator(EMPTY, requeue), "the stages are ['planning'"),
+    "a requeue that leaves what was sealed": (operator(RETRIED, requeue), "is queued for ever"),
+    "a requeue that removes first": (operator(EMPTY, requeue, fault=Kind.CRASH_BEFORE), "the job is queued at stage"),
+    "a drop that only removes": (operator(EMPTY, drop_poison), "the job is queued at stage"),
     "a retry without lights out": (retries("tasks", Kind.CRASH_BEFORE), "the job is processing"),
     "a retry that is sealed before its tasks are reset": (retries("tasks", Kind.CRASH_BEFORE), "the job is failed"),
     "a poisoned job message is thrown away": (poison(TWO_STAGES), "the job is queued at stage 1"),

@@ -3,8 +3,9 @@
 From its `QueueListener` and `QueueProcessor`: a batch is received for ten minutes and each message handled on its own;
 a new batch comes when no more than `newBatchThreshold` are in progress. What was handled is deleted; what failed is
 visible again after `visibilityTimeout`, or moved to `<queue>-poison` after `maxDequeueCount` deliveries. A poison queue
-has no poison queue: there a failed message stays hidden for the ten minutes. Text that is no base64 is moved at once,
-and in a poison queue never reaches a function. A listener waits twice as long after each look that found nothing.
+has no poison queue: there a failed message stays hidden for the ten minutes, and one that was delivered more than
+`maxDequeueCount` times reaches no function any more. Text that is no base64 is moved at once, and in a poison queue never
+reaches a function. A listener waits twice as long after each look that found nothing.
 
 Left out: no test lasts so long that a lease of ten minutes must be renewed.
 """
@@ -153,8 +154,8 @@ class QueueListener:
             self._warn(f"{self.queue}: Message decoding has failed! Check MessageEncoding settings. {message.id}")
             self._poison(message)
             return
-        if message.dequeue_count > self._options.max_dequeue_count and self._has_poison:
-            self._poison(message)  # its last delivery ended with the machine
+        if message.dequeue_count > self._options.max_dequeue_count:
+            self._poison(message)  # its last delivery ended with the machine; in a poison queue it is left there
             return
         try:
             text = body.decode()  # what is no text can't be bound

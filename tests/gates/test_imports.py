@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = {"azure", "libcst", "pathspec", "cookiecutter", "sqlite3", "asyncio", "pydantic", "rfc8785"}
+HEAVY = {"azure", "libcst", "pathspec", "cookiecutter", "sqlite3", "asyncio", "pydantic", "rfc8785", "watchfiles"}
 OURS = {"jobkit.deprecation", "jobkit.local", "jobkit.runtime", "jobkit.testing", "jobkit.views"}
 
 
@@ -30,7 +30,15 @@ def test_the_command_line_starts_without_the_runtime_the_store_and_azure():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["inspect", "--help"], ["worker", "--help"], ["deprecate", "--help"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["inspect", "--help"],
+        ["worker", "--help"],
+        ["deprecate", "--help"],
+        ["new-controller", "--help"],
+    ],
 )
 def test_a_help_screen_loads_nothing_but_typer_and_its_own(arguments):
     loaded = loaded_by(

@@ -28,7 +28,9 @@ def test_ci_runs_every_command_of_make_check():
     commands = [line for goal in goals[1].split() for line in recipes[goal].replace("\t", "").splitlines()]
     steps = re.findall(r'^step "[^"]+" (.*)$', (ROOT / ".ci/run").read_text("utf-8"), re.MULTILINE)
 
-    assert commands == ["ruff format --check", "ruff check", "mypy", "pyright", "lint-imports --no-cache", "pytest"]
+    matrix = "pytest -n0 tests/scaffold/matrix.py"
+    gates = ["ruff format --check", "ruff check", "mypy", "pyright", "lint-imports --no-cache", "pytest", matrix]
+    assert commands == gates
     assert [
         command
         for command in commands

@@ -17,7 +17,7 @@ def confirm(question: str, *, yes: bool) -> None:
     """Go on when the answer is yes; end with exit code 1 when it is not, 130 when interrupted. Raises OptionsContradict without a terminal."""
     if yes:
         return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not is_terminal():
         raise OptionsContradict(option="--yes", reason="is needed where nobody can be asked (there is no terminal)")
     try:
         agreed = typer.confirm(question, err=True)
@@ -25,6 +25,11 @@ def confirm(question: str, *, yes: bool) -> None:
         raise typer.Exit(INTERRUPTED) from None
     if not agreed:
         raise typer.Exit(1)
+
+
+def is_terminal() -> bool:
+    """Whether somebody can be asked, and can answer."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def who() -> str:

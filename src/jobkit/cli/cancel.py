@@ -10,7 +10,7 @@ from jobkit.runtime.operator import Operator
 from .asking import confirm, who
 from .choosing import Wanted, conclude, open_chosen
 from .output import print_json, say, write_out
-from .session import store_option
+from .stores import store_option
 
 
 def main(wanted: Wanted, *, now: bool, reason: str, dry_run: bool, yes: bool, json: bool, store: str) -> None:

@@ -9,7 +9,7 @@ import typer
 from jobkit.runtime.controller import BaseController
 from jobkit.runtime.definition import params_adapter
 
-from .options import param_options
+from .options import param_options, summary_of
 from .output import print_json, show
 from .session import here, load_controllers
 
@@ -32,7 +32,7 @@ def main(*, json: bool) -> None:
             ControllerRow(
                 job_type=controller.job_type,
                 version=controller.version,
-                doc=_first_line(controller),
+                doc=summary_of(controller),
                 stages=tuple(stage.name for stage in controller.stages),
                 params=tuple(
                     ParamRow(name=o.flags[0], type=o.metavar or "flag", default=o.default, help=o.help)
@@ -50,14 +50,10 @@ def _document(controller: type[BaseController[Any]]) -> dict[str, Any]:
     return {
         "job_type": controller.job_type,
         "version": controller.version,
-        "description": _first_line(controller),
+        "description": summary_of(controller),
         "stages": [
             {"number": number, "name": stage.name, "slug": stage.slug, "max_attempts": stage.options.max_attempts}
             for number, stage in enumerate(controller.stages, 1)
         ],
         "params": params_adapter(controller).json_schema(),
     }
-
-
-def _first_line(controller: type[BaseController[Any]]) -> str:
-    return (controller.__doc__ or "").strip().partition("\n")[0]

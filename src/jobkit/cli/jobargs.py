@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final, cast
+from typing import Any, Final, cast
 
 import typer
 from pydantic import BaseModel
@@ -20,49 +20,13 @@ from jobkit.runtime.loader import Loaded, Project
 from jobkit.runtime.repository import Repository
 from jobkit.runtime.service import Service, Submitted
 
-from .options import command_for, example_of, param_options
+from .joboptions import OWN_OPTIONS
+from .options import job_app, param_options
 from .output import say, write_out
-from .session import here, load_controllers, store_option
+from .session import here, load_controllers
+from .stores import store_option
 
 _JSON_WORDS: Final = {list: "an array", str: "a text", bool: "a truth value", type(None): "null"}
-
-
-def option(name: str, annotation: Any, default: Any, *flags: str, **settings: Any) -> inspect.Parameter:
-    """Describe one of a command's own options."""
-    return inspect.Parameter(
-        name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=default,
-        annotation=Annotated[annotation, typer.Option(*flags, **settings)],
-    )
-
-
-OWN_OPTIONS = (
-    option(
-        "params", str | None, None, "--params", metavar="FILE|-", help="Read parameters from a JSON file, or stdin."
-    ),
-    option(
-        "stage",
-        list[str] | None,
-        None,
-        "--stage",
-        metavar="NAME",
-        help="Run this stage alone (number, name or slug; repeat it for consecutive ones).",
-    ),
-    option(
-        "source",
-        str | None,
-        None,
-        "--from",
-        metavar="JOB|FILE|-",
-        help="Where that stage reads earlier results: a job, or a JSON array of results.",
-    ),
-    option("again", bool, False, "--again", metavar="", help="Run afresh, although this job has been run."),
-    option("store", str, "local", "--store", metavar="local[:PATH]|azure", help="Where jobs are kept."),
-    option(
-        "json", bool, False, "--json", metavar="", help="Print one JSON document on stdout, and nothing else there."
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +44,8 @@ class JobArguments:
     project: Project | None
     loaded: Loaded
     extra: dict[str, Any] = field(default_factory=dict[str, Any])
+    #: Whether the store outlives the command, so that an unfinished job can be gone on with.
+    lasting: bool = True
 
     def submit(self, service: Service) -> Submitted:
         """Submit the job."""
@@ -126,8 +92,9 @@ def run_job_command(
     arguments: Sequence[str],
     extra_options: Sequence[inspect.Parameter],
     body: Callable[[JobArguments], None],
+    own_options: Sequence[inspect.Parameter] = OWN_OPTIONS,
 ) -> None:
-    """Parse `JOB_TYPE [OPTIONS]` and call the body."""
+    """Parse `JOB_TYPE [OPTIONS]` and call the body. Those of the own options that a command lacks have their defaults."""
     project = here()
     loaded = load_controllers(project)
     if not arguments or arguments[0].startswith("-"):
@@ -140,7 +107,7 @@ def run_job_command(
     controller = loaded.registry.get(job_type)
 
     def with_values(given: dict[str, Any], values: dict[str, Any]) -> None:
-        own = {parameter.name: values[parameter.name] for parameter in OWN_OPTIONS}
+        own = {parameter.name: values.get(parameter.name, parameter.default) for parameter in OWN_OPTIONS}
         if own["params"] == "-" and own["source"] == "-":
             raise InvalidSource(source="standard input", reason="--params has it: give one of them as a file")
         from_file = _read_params(controller, own["params"])
@@ -160,11 +127,7 @@ def run_job_command(
             )
         )
 
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    app.command(
-        context_settings={"help_option_names": ["-h", "--help"]},
-        epilog=f"For example: {example_of(command, controller)}",
-    )(command_for(controller, [*OWN_OPTIONS, *extra_options], with_values))
+    app = job_app(command, controller, [*own_options, *extra_options], with_values)
     app(rest, prog_name=f"jobkit {command} {job_type}")
 
 

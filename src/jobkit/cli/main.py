@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -27,6 +28,10 @@ app = typer.Typer(
 )
 inspect_app = typer.Typer(help="Show what is in a store. For example: jobkit inspect job 3f9c.", no_args_is_help=True)
 app.add_typer(inspect_app, name="inspect")
+poison_app = typer.Typer(
+    help="Do something with poison messages. For example: jobkit poison requeue --all.", no_args_is_help=True
+)
+app.add_typer(poison_app, name="poison")
 
 Json = Annotated[
     bool, typer.Option("--json", metavar="", help="Print one JSON document on stdout, and nothing else there.")
@@ -92,6 +97,14 @@ def submit(context: typer.Context) -> None:
     from .submit import main as submit_main
 
     submit_main(context.args)
+
+
+@app.command(context_settings=_FORWARD, options_metavar="JOB_TYPE [OPTIONS]")
+def dev(context: typer.Context) -> None:
+    """Run a job afresh whenever its code is saved. For example: jobkit dev hello_worlds --n 5."""
+    from .dev import main as dev_main
+
+    dev_main(context.args)
 
 
 @app.command()
@@ -234,6 +247,54 @@ def new_app(
     new_app_main(folder, dry_run=dry_run, json=json)
 
 
+@app.command("new-controller")
+def new_controller(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its job type, and its module's name.")],
+    *,
+    stage: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:KIND]", help="A stage: single (default), fan-out, fan-in or per-result. Repeat it."
+        ),
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME:TYPE[=DEFAULT]", help='A parameter; bounds after a comma: "px:int=512,ge=1". Repeat it.'
+        ),
+    ] = None,
+    no_test: Annotated[bool, typer.Option("--no-test", metavar="", help="Write no test.")] = False,
+    template: Annotated[
+        str | None, typer.Option(metavar="DIR|URL", help="A cookiecutter template of your own: a folder, a git URL.")
+    ] = None,
+    interactive: Annotated[bool, typer.Option("--interactive", metavar="", help="Ask for what was not given.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", metavar="", help="Write over what is there, and keep a copy of it.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Write nothing; print the files.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", metavar="", help="Run a template's own code without asking.")] = False,
+    json: Json = False,
+) -> None:
+    """Write a controller and its test. For example: jobkit new-controller tiles --stage cut:fan-out --param px:int=512."""
+    from .new_controller import Wanted
+    from .new_controller import main as new_controller_main
+
+    new_controller_main(
+        Wanted(
+            name=name,
+            stages=stage or [],
+            params=param or [],
+            template=template,
+            with_test=not no_test,
+            interactive=interactive,
+            force=force,
+            dry_run=dry_run,
+            yes=yes,
+            json=json,
+        )
+    )
+
+
 @app.command()
 def deploy(
     folder: Annotated[Path, typer.Argument(metavar="APP", help="The Function App's folder.")],
@@ -249,6 +310,16 @@ def deploy(
     from .deploy import main as deploy_main
 
     deploy_main(folder, check=check, dry_run=dry_run, force=force, json=json)
+
+
+@app.command()
+def completion(
+    shell: Annotated[str, typer.Argument(metavar="[bash|zsh|fish]", help="Your shell.")],
+) -> None:
+    """Print the script that completes jobkit's words in a shell. For example: jobkit completion bash."""
+    from .completion import main as completion_main
+
+    completion_main(shell)
 
 
 @app.command(options_metavar="[OPTIONS]")
@@ -366,13 +437,93 @@ def _wanted(
     )
 
 
+MessageIds = Annotated[
+    list[str] | None, typer.Argument(metavar="[ID...]", help="Messages, by their ids or how these begin.")
+]
+QueueOption = Annotated[
+    str | None, typer.Option("--queue", metavar="tasks|jobs", help="Messages that came from this queue.")
+]
+JobOption = Annotated[
+    str | None, typer.Option("--job", metavar="ID", help="Messages of this job, by how its id begins.")
+]
+AllMessages = Annotated[bool, typer.Option("--all", metavar="", help="All messages.")]
+
+
+@inspect_app.command("poison")
+def inspect_poison(
+    *,
+    queue: QueueOption = None,
+    job: JobOption = None,
+    all_: Annotated[
+        bool,
+        typer.Option(
+            "--all", metavar="", help="Also what comes after the first 32 of a queue: takes each for a moment."
+        ),
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", metavar="", help="Show it anew until Ctrl-C.")] = False,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw it into this file.")] = None,
+    json: Json = False,
+    store: StoreOption = "local",
+) -> None:
+    """Show poison messages and what they are about. For example: jobkit inspect poison --queue tasks."""
+    from .poison import Chosen, show_poison
+    from .screens import How
+
+    how = How(json=json, watch=watch, svg=svg)
+    show_poison(Chosen(ids=[], queue=queue, job=job, is_all=all_), how=how, store=store)
+
+
+@poison_app.command("requeue")
+def poison_requeue(
+    ids: MessageIds = None,
+    *,
+    queue: QueueOption = None,
+    job: JobOption = None,
+    all_: AllMessages = False,
+    reason: Reason = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Only say what would be requeued.")] = False,
+    json: Json = False,
+    store: StoreOption = "local",
+) -> None:
+    """Have poison messages tried again, from the first delivery on. For example: jobkit poison requeue 3f9c."""
+    from .poison import Chosen, requeue
+
+    chosen = Chosen(ids=ids or [], queue=queue, job=job, is_all=all_)
+    requeue(chosen, reason=reason, dry_run=dry_run, json=json, store=store)
+
+
+@poison_app.command("drop")
+def poison_drop(
+    ids: MessageIds = None,
+    *,
+    queue: QueueOption = None,
+    job: JobOption = None,
+    all_: AllMessages = False,
+    reason: Reason = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Only say what would be dropped.")] = False,
+    yes: Yes = False,
+    json: Json = False,
+    store: StoreOption = "local",
+) -> None:
+    """Give poison messages up: their tasks fail, foreign ones go. For example: jobkit poison drop 3f9c."""
+    from .poison import Chosen, drop
+
+    chosen = Chosen(ids=ids or [], queue=queue, job=job, is_all=all_)
+    drop(chosen, reason=reason, dry_run=dry_run, yes=yes, json=json, store=store)
+
+
 def main() -> NoReturn:
     """Run the command line and exit with its code (DESIGN section 6)."""
+    end_with(lambda: app(prog_name="jobkit"))
+
+
+def end_with(command: Callable[[], object]) -> NoReturn:
+    """Do a command and exit with its code; an error is told in its own words."""
     for name in ("stdout", "stderr"):  # None where the shell has closed it
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - as long as the process lives
     try:
-        app(prog_name="jobkit")
+        command()
     except Exception as exc:
         from jobkit.runtime.errors import JobkitError  # only where it is needed: pydantic comes with it
 

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from jobkit.deploy.vendored import PLACE
-from jobkit.scaffold import make_app
+from jobkit.scaffold.app import make_app
 
 from .output import print_json, say, write_out
 

@@ -9,6 +9,7 @@ import json
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin, is_typeddict
 
@@ -20,11 +21,13 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 from jobkit.runtime.controller import BaseController
 from jobkit.runtime.errors import InvalidParams
 
+from .joboptions import OWN_OPTIONS, RUN_OPTIONS, flags_of
+
 _SCALARS: Final = {int: "INTEGER", float: "FLOAT", str: "TEXT", Path: "PATH"}
 _BOUNDS: Final = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "min_length": "length >=", "max_length": "length <="}
-#: Names that `run` and `submit` have for themselves: such a field becomes `--param-NAME`.
+#: The options that the commands have for themselves: such a field becomes `--param-NAME`.
 RESERVED: Final = frozenset(
-    {"again", "concurrency", "debug", "from", "help", "instances", "json", "params", "stage", "store", "timeout"}
+    {"--debug", "--help", *chain.from_iterable(flags_of(o) for o in (*OWN_OPTIONS, *RUN_OPTIONS))}
 )
 
 
@@ -73,7 +76,7 @@ def param_options(controller: type[BaseController[Any]]) -> list[ParamOption]:
     model = controller.params_type
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         return []
-    taken = {f"--{name}" for name in RESERVED}
+    taken = set(RESERVED)
     options: list[ParamOption] = []
     for name, info in model.model_fields.items():
         options.append(_option(name, info, taken))
@@ -108,6 +111,21 @@ def command_for(
     return command
 
 
+def job_app(
+    command: str,
+    controller: type[BaseController[Any]],
+    options: Sequence[inspect.Parameter],
+    body: Callable[[dict[str, Any], dict[str, Any]], None],
+) -> typer.Typer:
+    """Make the command line of one job type: the controller's parameters are options, and so are the command's own."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.command(
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog=f"For example: {example_of(command, controller)}",
+    )(command_for(controller, options, body))
+    return app
+
+
 def example_of(command: str, controller: type[BaseController[Any]]) -> str:
     """Return a command line of a job: with the parameters that must be given, else with the first that takes a text."""
     options = param_options(controller)
@@ -118,6 +136,11 @@ def example_of(command: str, controller: type[BaseController[Any]]) -> str:
         ]
     words = [f"{option.flags[0]} {option.default or option.metavar}" for option in shown]
     return " ".join(["jobkit", command, controller.job_type, *words])
+
+
+def summary_of(controller: type[BaseController[Any]]) -> str:
+    """Return the first line of a controller's docstring."""
+    return (controller.__doc__ or "").strip().partition("\n")[0]
 
 
 def _parameter(name: str, option: ParamOption) -> inspect.Parameter:

@@ -13,7 +13,7 @@ from jobkit.runtime.retry_choice import Choice
 from .asking import who
 from .choosing import Wanted, conclude, open_chosen
 from .output import print_json, write_out
-from .session import store_option
+from .stores import store_option
 
 
 def main(

@@ -23,9 +23,11 @@ from jobkit.runtime.service import Service, Submitted
 from jobkit.views.progress import stage_line
 
 from .fleet import Fleet
-from .jobargs import JobArguments, option, run_job_command
+from .jobargs import JobArguments, run_job_command
+from .joboptions import RUN_OPTIONS
 from .output import INTERRUPTED, err, foreign_output_on_stderr, is_piped, print_json, say, show, write_out
-from .session import AZURE, Session, open_session, stop_instance
+from .session import Session, open_session, stop_instance
+from .stores import AZURE
 from .telling import EventLog, ProgressLines
 from .watch import JobWatch
 
@@ -42,43 +44,20 @@ AZURE_BROKEN_S: Final = 60.0  # the same of a storage account
 TIMED_OUT: Final = 4
 STOPPING: Final = f"stopping: running tasks have {GRACE_S:g} s to end (Ctrl-C again leaves at once)"
 
-_EXTRA = (
-    option("instances", int, 1, "--instances", metavar="N", min=1, max=64, help="How many processes work on it."),
-    option(
-        "concurrency",
-        int,
-        16,
-        "--concurrency",
-        metavar="N",
-        min=1,
-        max=256,
-        help="How many tasks each works on at once.",
-    ),
-    option("timeout", float | None, None, "--timeout", min=0, metavar="S", help="Stop after so many seconds."),
-    option(
-        "chaos",
-        str | None,
-        None,
-        "--chaos",
-        metavar="SHARES",
-        help="Disturb the run, such as kill=5%,duplicate=5%,late=5%,error=2%, and tell which tasks ran twice.",
-    ),
-    option("seed", int | None, None, "--seed", min=0, metavar="N", help="Make the same choice for --chaos again."),
-)
-
 
 def main(arguments: Sequence[str]) -> None:
     """Run `jobkit run`."""
-    run_job_command("run", arguments, _EXTRA, _run)
+    run_job_command("run", arguments, RUN_OPTIONS, run_job)
 
 
-def _run(arguments: JobArguments) -> None:
+def run_job(arguments: JobArguments) -> None:
+    """Submit a job, work on it, show it; the exit code is the job's."""
     shares = _read_shares(arguments)
     with open_session(arguments.store, project=arguments.project, loaded=arguments.loaded) as session:
         try:
             code = _Run(arguments, session, shares).run()
         except KeyboardInterrupt:  # before its instance has begun, or while the result is shown
-            say(f"interrupted\nNothing is lost. Go on with:\n  {arguments.go_on_command()}")
+            say(f"interrupted{_next_command('Nothing is lost. Go on with', arguments)}")
             code = INTERRUPTED
     if code:
         raise typer.Exit(code)
@@ -92,6 +71,10 @@ def _read_shares(arguments: JobArguments) -> Shares | None:
     from .chaos import read_shares  # only for those who use it
 
     return read_shares(chaos, seed, store=arguments.store)
+
+
+def _next_command(what_for: str, arguments: JobArguments) -> str:
+    return f"\n{what_for}:\n  {arguments.go_on_command()}" if arguments.lasting else ""
 
 
 class _Run:
@@ -164,7 +147,7 @@ class _Run:
         try:
             instance.start()
             fleet.start()
-            with _interrupts_by_sigterm(), self._display(watch) as show:
+            with interrupts_by_sigterm(), self._display(watch) as show:
                 ended = self._wait(watch, instance, show)
             self._took_s = time.monotonic() - self._started
             if not ended:
@@ -275,7 +258,7 @@ class _Run:
             open_stages = [s for s in watch.stages(self._clock.now()) if not s.status.ended]
             left = stage_line(open_stages[0]) if open_stages else "the result is still to be aggregated"
             next_command = "Nothing is lost. Go on with"
-        return f"{left}\n{next_command}:\n  {self._arguments.go_on_command()}"
+        return left + _next_command(next_command, self._arguments)
 
     def _end_chaos(self) -> dict[str, Any] | None:
         """Tell what chaos came to, and return it as JSON data; None without, or when that has been done."""
@@ -312,7 +295,7 @@ class _Run:
 
 
 @contextlib.contextmanager
-def _interrupts_by_sigterm() -> Generator[None]:
+def interrupts_by_sigterm() -> Generator[None]:
     """Let SIGTERM end the run as Ctrl-C does."""
 
     def interrupt(_number: int, _frame: object) -> None:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import shlex
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jobkit.local import LocalStore
 from jobkit.local.host import Instance, Waiter
 from jobkit.runtime.clock import SystemClock
-from jobkit.runtime.errors import InvalidSetting, NoStore, UnknownJob
+from jobkit.runtime.errors import NoStore, UnknownJob
 from jobkit.runtime.events import Observer
 from jobkit.runtime.loader import Loaded, Project, find_project, load
 from jobkit.runtime.processing import Processing
@@ -26,14 +25,12 @@ from jobkit.runtime.settings import hub_name, read_settings
 from jobkit.runtime.storage.ports import Delivery, Store
 
 from .output import foreign_output_on_stderr, say
+from .stores import AZURE, store_path
 
 if TYPE_CHECKING:
     from jobkit.runtime.storage.azure import AzureStore
 
     from .chaos import RunChaos
-
-AZURE: Final = "azure"
-LOCAL_FILE: Final = Path(".jobkit") / "local.db"
 
 
 class OpenStore(Waiter, Protocol):
@@ -156,21 +153,3 @@ def open_without_code(store: str, job_id: str | None = None) -> Generator[Sessio
             raise NoStore(place=str(path)) if job_id is None else UnknownJob(job_id=job_id)
     with open_session(store, project=project, loaded=Loaded(registry=Registry(), problems=())) as session:
         yield session
-
-
-def store_option(store: str) -> str:
-    """Return what another command needs to use the same store; nothing for the default one."""
-    return "" if store == "local" else f" --store {shlex.quote(store)}"
-
-
-def store_path(store: str, project: Project | None) -> Path | None:
-    """Return the file of a `--store`; None for the azure store. Raises InvalidSetting for one that there is not."""
-    if store == AZURE:
-        return None
-    kind, _, given = store.partition(":")
-    if kind != "local":
-        raise InvalidSetting(setting="--store", value=store, reason="give local, local:PATH or azure")
-    if given:
-        return Path(given)
-    root = project.root if project is not None else Path.cwd()
-    return root / LOCAL_FILE

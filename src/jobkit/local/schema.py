@@ -32,6 +32,9 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     ),
 )
 
+#: The bodies of a partition's rows in key order, from a row on and up to another: for a reader that opens the file by itself.
+ROWS: Final = "select body from entity where tbl = ? and partition = ? and row >= ? and row < ? order by row limit ?"
+
 
 def found_version(cursor: sqlite3.Cursor) -> int | None:
     """Return the schema version of a file, 0 for an empty one, None for a foreign one."""

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from .messages import Kind
 from .model import Audit, Chain, Failure, JobRecord, StageRecord, Summary, TaskRecord
 from .payload import stored_json
+from .poison import Done, Found, PoisonMessage
 from .repair import Look
 from .retry_choice import Choice
 from .rows import write_time
@@ -126,6 +128,54 @@ def retry_document(chain: Chain, choice: Choice, *, retried: bool) -> dict[str, 
         "stage": choice.stage,
         "tasks": choice.count(chain) if chain.job.status.ended else None,
         "retried": retried,
+    }
+
+
+def poison_document(found: Found, *, limit: int | None = None) -> dict[str, Any]:
+    """Write the poison messages that a look has found as JSON data, or only the first of them."""
+    shown = found.messages if limit is None else found.messages[:limit]
+    return {
+        "schema": SCHEMA,
+        "messages": [poison_message_document(message) for message in shown],
+        "left_out": len(found.messages) - len(shown),
+        "unseen": dict(found.unseen),
+        "cut": sorted(found.is_cut),
+    }
+
+
+def poison_message_document(found: PoisonMessage) -> dict[str, Any]:
+    """Write a poison message as JSON data."""
+    message, outlook = found.message, found.outlook
+    job = outlook.job if outlook is not None else None
+    is_task = message is not None and message.kind is Kind.TASK
+    return {
+        "id": found.id,
+        "queue": found.queue,
+        "kept": found.kept is not None,
+        "at": write_time(found.at),
+        "deliveries": found.deliveries,
+        "kind": None if message is None else message.kind.value,
+        "job_id": None if message is None else message.job_id,
+        "job_type": None if job is None else job.job_type,
+        "stage": None if message is None else message.stage or None,
+        "index": message.first if message is not None and is_task else None,
+        "size": max(message.size, 1) if message is not None and is_task else None,
+        "state": None if outlook is None else outlook.state,
+        "helps": None if outlook is None else outlook.helps,
+        "error": error_document(outlook.error) if outlook is not None else None,
+        "reason": found.reason or None,
+        "body": found.body,
+    }
+
+
+def poison_act_document(done: Sequence[Done], *, verb: str) -> dict[str, Any]:
+    """Write what came of poison messages as JSON data; `verb` names what was done with them."""
+    return {
+        "schema": SCHEMA,
+        "messages": [
+            {**poison_message_document(each.message), verb: each.is_done, "left": each.why_left or None}
+            for each in done
+        ],
     }
 
 

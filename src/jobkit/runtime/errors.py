@@ -16,6 +16,7 @@
     │   ├── UnknownJobType
     │   ├── UnknownJob
     │   ├── NoStore
+    │   ├── UnknownPoison
     │   └── AmbiguousId
     ├── StoreUnavailable              exit code 5
     │   ├── StoreDamaged
@@ -182,6 +183,18 @@ class NoStore(NotFound):
         """Name the place."""
         self.place = place
         super().__init__(f"there is no store at {place}: no job has been submitted to it")
+
+
+class UnknownPoison(NotFound):
+    """Raised when no poison message that can be seen has the id, or an id that begins so."""
+
+    def __init__(self, *, message_id: str, hidden: int) -> None:
+        """Name the id, and how many messages are hidden at the moment."""
+        self.message_id, self.hidden = message_id, hidden
+        text = f"no poison message {message_id!r} in this store"
+        if hidden:
+            text += f"; {hidden:,} can't be seen at the moment, a worker may hold them: try again later"
+        super().__init__(text)
 
 
 class AmbiguousId(NotFound):

@@ -77,9 +77,9 @@ def load(project: Project | None) -> Loaded:
     """Import a project's controllers, and those that installed packages offer as entry points."""
     if project is None:
         return load_modules(())
-    root = str(project.root)
-    if root not in sys.path:
-        sys.path.insert(0, root)
+    for folder in _import_folders(project):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
     # the default need not exist
     return load_modules([n for n in project.modules if n != DEFAULT_MODULES[0] or _is_there(project.root, n)])
 
@@ -101,6 +101,14 @@ def load_modules(names: Iterable[str]) -> Loaded:
     if problems:
         registry.note = "Not loaded: " + ", ".join(dict.fromkeys(problem.name for problem in problems)) + "."
     return Loaded(registry=registry, problems=tuple(problems))
+
+
+def _import_folders(project: Project) -> list[Path]:
+    """Return the root, and its `src` where that alone has one of the modules."""
+    source = project.root / "src"
+    tops = [name.partition(".")[0] for name in project.modules]
+    is_needed = any(_is_there(source, top) and not _is_there(project.root, top) for top in tops)
+    return [project.root, source] if is_needed else [project.root]
 
 
 def _is_there(root: Path, name: str) -> bool:

@@ -162,6 +162,14 @@ def decode_message(text: str) -> Message:
     return Message(kind=kind, not_before=not_before, **values)
 
 
+def decode_message_of(queue: str, text: str) -> Message:
+    """Read a message of a queue, or of its poison queue. Raises MessageRefused also for one of the other queue."""
+    message = decode_message(text)
+    if (message.kind is Kind.TASK) is not (queue.removesuffix(POISON_SUFFIX) == TASKS_QUEUE):
+        raise MessageRefused(reason=f"a {message.kind.value} message in the queue {queue}", text=text)
+    return message
+
+
 def _read_json(text: str) -> Any:
     try:
         return pydantic_core.from_json(text)  # four times as fast

@@ -273,6 +273,18 @@ class Audit:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptMessage:
+    """A poison message that could not be understood or followed, kept as a row: its poison queue, and why and when."""
+
+    row: str
+    queue: str
+    reason: str
+    body: str
+    at: datetime
+    etag: str
+
+
 def task_id(job_id: str, stage: int, index: int) -> str:
     """Derive a task's id: the first 16 digits of its job's, the stage's number and the index."""
     return f"{job_id[:16]}-{stage}-{index}"

@@ -6,7 +6,7 @@ from typing import Final
 
 from .batches import Batches
 from .errors import MessageRefused, RowDamaged
-from .messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE, Incoming, Kind, decode_message
+from .messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE, Incoming, Kind, decode_message_of
 from .reopening import Reopening
 from .service import Service
 from .settling import Settling
@@ -34,9 +34,7 @@ class Processing:
         """Do what a message asks for. Raises MessageRefused for one that is not ours, StoreUnavailable, HookFailed."""
         poisoned = queue.endswith(POISON_SUFFIX)
         try:
-            message = decode_message(delivery.body)
-            if (message.kind is Kind.TASK) is not (queue.removesuffix(POISON_SUFFIX) == TASKS_QUEUE):
-                raise MessageRefused(reason=f"a {message.kind.value} message in the queue {queue}", text=delivery.body)
+            message = decode_message_of(queue, delivery.body)
         except MessageRefused as exc:
             if not poisoned:
                 raise

@@ -20,6 +20,7 @@ from .model import (
     Chain,
     Failure,
     JobRecord,
+    KeptMessage,
     Owner,
     Policy,
     StageRecord,
@@ -501,6 +502,19 @@ class Repository:
             self._tables.insert(rows.INDEX, Entity(partition=rows.INDEX_POISON, row=row, properties=properties))
         except EntityExists:
             return
+
+    def kept_poison(self) -> Iterator[KeptMessage]:
+        """Yield the messages that were kept, in the order of their queues and ids."""
+        for entity in self._tables.query(rows.INDEX, rows.INDEX_POISON):
+            yield rows.read_kept(entity)
+
+    def count_kept_poison(self) -> int:
+        """Count the messages that were kept."""
+        return sum(1 for _ in self._tables.query(rows.INDEX, rows.INDEX_POISON, select=()))
+
+    def drop_kept_poison(self, kept: KeptMessage) -> None:
+        """Delete the row of a message that was kept. Raises EntityNotFound, EntityChanged when somebody else has."""
+        self._tables.delete(rows.INDEX, rows.INDEX_POISON, kept.row, etag=kept.etag)
 
     # What operators did
 

@@ -25,6 +25,7 @@ from .model import (
     ErrorGroup,
     Failure,
     JobRecord,
+    KeptMessage,
     Listed,
     OnFailure,
     Owner,
@@ -444,6 +445,23 @@ def read_listed(entity: Entity) -> Listed:
         job_type=str(p["job_type"]),
         created_at=created,
         looked_at=_time(p.get("looked_at")),
+    )
+
+
+@_named
+def read_kept(entity: Entity) -> KeptMessage:
+    """Read a row of a message that could not be understood."""
+    p = entity.properties
+    at = _time(p["at"])
+    if at is None:
+        raise ValueError("it has no time")
+    return KeptMessage(
+        row=entity.row,
+        queue=str(p["queue"]),
+        reason=str(p["reason"]),
+        body=get_text(p, "body") or "",
+        at=at,
+        etag=entity.etag,
     )
 
 

@@ -1,7 +1,8 @@
 """Giving up: what stops a stage, settles the tasks that have not started, and does with poison messages what is left.
 
 A stage that is stopped is flagged, its queued tasks are failed page by page, and lights out closes it as usual; what
-runs, ends by itself. The poison handler does what a redelivery would do, except run the user's code.
+runs, ends by itself. The poison handler does what a redelivery would do, except run the user's code. An operator may
+have it give a poison message up at once, or try again what it was for.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final
 from .errors import EntityChanged, JobkitError, StoreUnavailable
 from .events import Action, Event
 from .execution import describe_exception
-from .messages import Incoming, Kind, Message
+from .messages import JOBS_QUEUE, Incoming, Kind, Message
 from .model import Failure, StageRecord, StageState, Status, TaskRecord, TaskRef
 from .outbox import PAGE, stage_message
 from .rows import SHARD
@@ -123,7 +124,8 @@ class Settling:
             return self._poisoned_batch(incoming) if message.size > 1 else self._poisoned_task(incoming)
         return self._poisoned_job_message(message)
 
-    def _poisoned_task(self, incoming: Incoming) -> None:
+    def _poisoned_task(self, incoming: Incoming, *, because: str = "", again: bool = False) -> None:
+        """Fail a task whose message was given up, or have it tried `again`: by a next attempt, as with a batch."""
         message, service = incoming.message, self._service
         ref = ref_of(message)
         while True:
@@ -144,8 +146,12 @@ class Settling:
                     if mine and task.attempt == message.attempt + 1:
                         return service.send_retry(message, task, delay=None)
                     return service.drop(message, "the task is queued for another attempt")
-            error = self._why(message, "the process that ran it died each time, or the store could not be reached")
+            cause = "the process that ran it died each time, or the store could not be reached"
             try:
+                if again:  # what follows is then as if this message had asked for that attempt
+                    self._repository.release([task], incoming.owner, service.clock.now())
+                    continue
+                error = self._why(message, cause, because)
                 self._repository.record_failed(ref, task.etag, error, service.clock.now(), incoming.owner)
             except EntityChanged:
                 continue
@@ -181,7 +187,7 @@ class Settling:
             service.send_retry(message, task, delay=None)
         service.after_batch(message, ended)
 
-    def _poisoned_job_message(self, message: Message) -> None:
+    def _poisoned_job_message(self, message: Message, *, because: str = "") -> None:
         """Fail the job that a poisoned message was to move on, unless something else has moved it on."""
         service = self._service
         chain = service.find_chain(message)
@@ -192,7 +198,7 @@ class Settling:
                 return self._repository.index.drop(chain.job)
             return service.wind_up(chain.job)
         if message.kind is Kind.REOPEN:
-            error = self._why(message, "opening the stage again failed each time")
+            error = self._why(message, "opening the stage again failed each time", because)
             return self.stop_stage(message, None, error)
         number = chain.job.stage or 0  # 0: past the last stage
         if number != (0 if message.kind is Kind.COMPLETE else message.stage):
@@ -217,11 +223,67 @@ class Settling:
             unsent = (task for task in self._repository.queued_tasks(stage, first, size) if task.attempt == 1)
             if next(unsent, None) is None:
                 return service.drop(message, "all it had to send has been sent")
-        error = self._why(message, "planning, sending or aggregating failed each time")
+        error = self._why(message, "planning, sending or aggregating failed each time", because)
         return self.stop_stage(message, number, error)
 
-    def _why(self, message: Message, cause: str) -> Failure:
-        """Say why a message was given up: by what can be seen now, else by what may have happened."""
+    # what an operator does with a poison message
+
+    def give_up(self, incoming: Incoming, because: str) -> None:
+        """Do at once what the poison handler would do, with an operator's reason; of a batch every open task fails."""
+        message = incoming.message
+        if message.kind is Kind.CANCEL:
+            return self.cancel(incoming)
+        if message.kind is not Kind.TASK:
+            return self._poisoned_job_message(message, because=because)
+        if message.size <= 1:
+            return self._poisoned_task(incoming, because=because)
+        for task in self._repository.tasks_of_batch(ref_of(message), message.size):
+            single = replace(message, first=task.ref.index, size=1)
+            self._poisoned_task(replace(incoming, message=single), because=because)
+        return None
+
+    def try_again(self, incoming: Incoming) -> None:
+        """Send anew what a message was for, under a key of its own; what the old key holds is given back first.
+
+        A message that is sent again is another one to the rows: it would be refused what an earlier one has claimed.
+        """
+        message = incoming.message
+        if message.kind is Kind.TASK and message.size > 1:
+            return self._poisoned_batch(incoming)
+        if message.kind is Kind.TASK:
+            return self._poisoned_task(incoming, again=True)
+        if message.kind is Kind.PLAN and self._go_on_planned(message):
+            return None
+        return self._service.outbox.send(JOBS_QUEUE, message)
+
+    def _go_on_planned(self, message: Message) -> bool:
+        """Give back a stage that a message was planning; do the rest of a plan that it has sealed, and tell so."""
+        service = self._service
+        while True:
+            chain = service.find_current(message)
+            stage = chain.find_stage(message.stage) if chain is not None else None
+            if chain is None or stage is None or stage.owner is None or stage.owner.key != message.key:
+                return False
+            if stage.state is StageState.PLANNING:
+                try:
+                    self._repository.release_planning(stage)
+                except EntityChanged:
+                    continue
+                return False
+            if stage.state is not StageState.SEALED:
+                return False
+            if not stage.task_count:
+                service.close_empty(message.epoch, stage)
+            else:
+                first, size = 0, stage.policy.first_to_send(stage.task_count)
+                dispatch = stage_message(Kind.DISPATCH, message.epoch, stage)
+                service.outbox.send(JOBS_QUEUE, replace(dispatch, first=first, size=size))
+            return True
+
+    def _why(self, message: Message, cause: str, because: str) -> Failure:
+        """Say why a message was given up: what an operator said, what can be seen now, or else what may have happened."""
+        if because:
+            return Failure(type="PoisonMessage", message=f"the {message.kind.value} message was given up: {because}")
         try:
             self._service.jobs.find(message.job_id, message.epoch)
         except StoreUnavailable:

@@ -17,7 +17,7 @@ from jobkit.runtime.service import Submitted
 from jobkit.runtime.settings import hub_name
 from jobkit.runtime.storage.ports import Delivery
 
-from . import operations, routes, upkeep
+from . import operations, poison_routes, routes, upkeep
 from .answers import answer_json, answer_or_problem
 from .app import App
 
@@ -82,6 +82,9 @@ def blueprint(controllers: Sequence[str] = DEFAULT_MODULES) -> JobBlueprint:
     _add_route(made, "retry_jobs", "POST", "retry", lambda req: operations.retry_jobs(app, req))
     _add_route(made, "repair_jobs", "POST", "repair", lambda req: operations.repair_jobs(app, req))
     _add_route(made, "purge_jobs", "POST", "purge", lambda req: operations.purge_jobs(app, req))
+    _add_route(made, "list_poison", "GET", "poison", lambda req: poison_routes.list_poison(app, req))
+    _add_route(made, "requeue_poison", "POST", "poison/requeue", lambda req: poison_routes.requeue_poison(app, req))
+    _add_route(made, "drop_poison", "POST", "poison/drop", lambda req: poison_routes.drop_poison(app, req))
     try:
         hub = hub_name(os.environ)
     except InvalidSetting as exc:  # another hub's messages must not be taken; readyz and health tell of it too

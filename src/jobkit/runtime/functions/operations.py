@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from http import HTTPStatus
@@ -28,7 +27,7 @@ from jobkit.runtime.times import read_time
 from .answers import BadRequest, answer_json
 from .app import App
 from .bodies import Body
-from .requests import read_flag, read_query
+from .requests import caller, read_flag, read_query
 
 #: A request is ended by the platform after 230 s; what is left is for the next one.
 MOST: Final = timedelta(seconds=60)
@@ -169,8 +168,4 @@ def _job_id(app: App, request: func.HttpRequest) -> str:
 
 
 def _operator(app: App, request: func.HttpRequest) -> Operator:
-    """Act for the caller, whom the platform's authentication names; where that is off, anybody could write the header."""
-    headers: Any = request.headers  # typed in part
-    is_on = os.environ.get("WEBSITE_AUTH_ENABLED", "").lower() == "true"
-    by = str((headers.get("x-ms-client-principal-name") if is_on else None) or "an HTTP request")
-    return Operator(app.service, by=by)
+    return Operator(app.service, by=caller(request))

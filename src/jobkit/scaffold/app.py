@@ -10,8 +10,10 @@ from typing import Final
 from jobkit.deploy.vendored import look, runtime_requirements, write
 from jobkit.runtime.errors import JobkitError, WrongUsage
 
-_INSTALLED: Final = Path(__file__).parent / "_app_template"
-_CHECKED_OUT: Final = Path(__file__).parents[2] / "function_app_template"
+from .rendering import files_below, render
+
+_INSTALLED: Final = Path(__file__).parents[1] / "_app_template"
+_CHECKED_OUT: Final = Path(__file__).parents[3] / "function_app_template"
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -63,15 +65,9 @@ def hub_of(name: str) -> str:
 
 
 def _render(place: Path, name: str) -> list[str]:
-    # It takes as long to import as all the rest.
-    from cookiecutter.generate import generate_files  # pyright: ignore[reportMissingTypeStubs] - it has no types
-
-    template = _INSTALLED if _INSTALLED.is_dir() else _CHECKED_OUT
     answers = {
         "folder": name,
         "hub": hub_of(name),
         "runtime_requirements": "\n".join(runtime_requirements()),
     }
-    generate_files(template, {"cookiecutter": answers}, output_dir=place)
-    app = place / name
-    return [path.relative_to(app).as_posix() for path in sorted(app.rglob("*")) if path.is_file()]
+    return files_below(render(_INSTALLED if _INSTALLED.is_dir() else _CHECKED_OUT, answers, place))

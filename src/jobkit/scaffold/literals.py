@@ -1,0 +1,31 @@
+"""Values as Python source, as a formatter would write them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import cast
+
+
+def literal(value: object) -> str:
+    """Write a text, number, truth value, date, path, or list of them. The module has `datetime` as `dt`."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, dt.date):
+        return f"dt.date({value.year}, {value.month}, {value.day})"
+    if isinstance(value, Path):
+        return f"Path({_text(str(value))})"
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, cast('list[object]', value)))}]"
+    return repr(value)
+
+
+def _text(text: str) -> str:
+    quote = "'" if text.count('"') > text.count("'") else '"'
+    return quote + "".join(_character(character, quote) for character in text) + quote
+
+
+def _character(character: str, quote: str) -> str:
+    if character in (quote, "\\"):
+        return f"\\{character}"
+    return character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()

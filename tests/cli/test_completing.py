@@ -1,0 +1,225 @@
+"""What a shell offers: commands, job types, stages, parameters, values and jobs; without typer, pydantic or azure."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from commands import InProcess
+from jobkit.cli import catalogue
+from jobkit.cli.completing import BETWEEN, SHELL, WORDS, candidates
+
+TILES = '''\
+from typing import Literal
+
+from pydantic import Field
+
+from jobkit.runtime import BaseController, Params, TaskContext, stage
+
+print("a controller that prints")
+
+
+class TileParams(Params):
+    tile_px: int = Field(512, description="Edge of a tile in pixels.")
+    kind: Literal["png", "tif"] = "png"
+    overwrite: bool = False
+
+
+class Tiles(BaseController[TileParams]):
+    """Cuts tiles.
+
+    From anything.
+    """
+
+    job_type = "tiles"
+
+    @stage("Cut tiles")
+    def cut(self, task: TaskContext[TileParams, None]) -> None:
+        pass
+
+    @stage("Check")
+    def check(self, task: TaskContext[TileParams, None]) -> None:
+        pass
+'''
+
+
+@pytest.fixture
+def tiles(folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with one module of controllers, and a cache of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    (folder / "pyproject.toml").write_text("[tool.jobkit]\n")
+    (folder / "controllers").mkdir()
+    path = folder / "controllers" / "tiles.py"
+    path.write_text(TILES)
+    return path
+
+
+def offered(line: str) -> list[str]:
+    """The words that may follow; the last one of the line is being typed."""
+    return [found.word for found in candidates(line.split(" "), Path.cwd())]
+
+
+def forget_imports() -> None:
+    """As if the next completion were in a process of its own, as it is."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "controllers"]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("re", ["repair", "retry"]),
+        ("inspect ", ["job"]),
+        ("run ", ["hello_worlds", "tiles"]),
+        ("submit t", ["tiles"]),
+        ("dev t", ["tiles"]),
+        ("run tiels ", []),
+        ("nonsense ", []),
+        ("--v", ["--version"]),
+        ("run tiles --t", ["--tile-px", "--timeout"]),
+        ("run tiles --tile_", ["--tile_px"]),
+        ("run tiles --tile-px=8 --t", ["--timeout"]),
+        ("run tiles --tile-px 8 --stage check --s", ["--stage", "--store", "--seed"]),
+        ("submit tiles --t", ["--tile-px"]),
+        ("dev tiles --a", []),
+        ("run tiles --o", ["--overwrite"]),
+        ("run tiles --no", ["--no-overwrite"]),
+        ("run tiles --kind ", ["png", "tif"]),
+        ("run tiles --kind=t", ["--kind=tif"]),
+        ("run tiles --kind = t", ["tif"]),  # as bash has it
+        ("run tiles --tile-px ", []),
+        ("run tiles --overwrite --stage c", ["cut_tiles", "check"]),
+        ("run tiles --store ", ["local", "azure"]),
+        ("worker --con", ["--concurrency"]),
+        ("retry --status f", ["failed"]),
+        ("retry --type t", ["tiles"]),
+        ("completion z", ["zsh"]),
+        ("deploy ", []),
+    ],
+)
+def test_what_may_follow(tiles: Path, line: str, words: list[str]):
+    assert offered(line) == words
+
+
+def test_what_is_offered_says_what_it_is(tiles: Path):
+    folder = Path.cwd()
+
+    assert candidates(["run", "ti"], folder) == [("tiles", "Cuts tiles.")]
+    assert candidates(["run", "tiles", "--tile-"], folder) == [
+        ("--tile-px", "Edge of a tile in pixels. [default: 512]")
+    ]
+    assert candidates(["run", "tiles", "--stage", "cu"], folder) == [("cut_tiles", "Cut tiles")]
+    assert candidates(["cancel"], folder) == [("cancel", "End a job that has not ended: no further task starts.")]
+
+
+def test_jobs_are_offered_newest_first_from_the_store_that_is_typed(
+    tiles: Path, jobkit: InProcess, monkeypatch: pytest.MonkeyPatch
+):
+    nothing = offered("inspect job ")
+    ids = [jobkit("submit", "tiles", "--tile-px", px, "--json").document["job_id"] for px in ("1", "2", "3")]
+    other = jobkit("submit", "hello_worlds", "--store", "local:other.db", "--json").document["job_id"]
+
+    newest = [job_id[:12] for job_id in reversed(ids)]
+    assert nothing == []
+    for line in ("inspect job ", "retry ", f"cancel {ids[0]} ", "run tiles --stage check --from "):
+        assert offered(line) == newest
+    assert offered(f"inspect job {ids[1][:8]}") == [ids[1][:12]]
+    assert offered("inspect job --store local:other.db ") == [other[:12]]
+    assert offered("inspect job --store azure ") == []
+    assert candidates(["inspect", "job", newest[0]], Path.cwd())[0].help.startswith("tiles, 20")
+    monkeypatch.setenv("JOBKIT_HUB", "another")
+    assert offered("inspect job ") == []
+
+
+def test_what_is_known_is_kept_until_the_code_changes(tiles: Path, monkeypatch: pytest.MonkeyPatch):
+    first = offered("run tiles --t")
+    with monkeypatch.context() as patch:
+        patch.delattr(catalogue, "make")
+        kept = offered("run tiles --t")
+
+    forget_imports()
+    tiles.write_text(TILES.replace("    overwrite:", "    top: int = 0\n    overwrite:"))
+    changed = offered("run tiles --t")
+    forget_imports()
+    tiles.with_name("more.py").write_text(TILES.replace('"tiles"', '"more"'))
+    added = offered("run ")
+    tiles.write_text("def broken(:\n")
+    forget_imports()
+    broken = offered("run ")
+    tiles.write_text(TILES)
+    forget_imports()
+
+    assert first == kept == ["--tile-px", "--timeout"]
+    assert changed == ["--tile-px", "--top", "--timeout"]
+    assert (added, broken, offered("run ")) == (
+        ["hello_worlds", "more", "tiles"],
+        ["hello_worlds", "more"],
+        ["hello_worlds", "more", "tiles"],
+    )
+
+
+def test_a_cache_that_is_damaged_or_cannot_be_written_does_no_harm(tiles: Path, monkeypatch: pytest.MonkeyPatch):
+    offered("run ")
+    (kept,) = Path(os.environ["XDG_CACHE_HOME"], "jobkit").iterdir()
+    kept.write_text(kept.read_text()[:100])
+    damaged = offered("run t")
+    (Path.cwd() / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(Path.cwd() / "file"))
+
+    assert json.loads(kept.read_text())["command"]["help"].startswith("Staged, parallel jobs")
+    assert (damaged, offered("run t")) == (["tiles"], ["tiles"])
+
+
+def test_bash_itself_is_answered_with_the_words_alone(tiles: Path, jobkit: InProcess):
+    """The script in a real bash, which starts jobkit as a shell does."""
+    script = jobkit("completion", "bash").out
+    tiles.with_name("broken.py").write_text("raise SystemExit('broken')\n")
+    typed = 'COMP_WORDS=({}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _jobkit jobkit; printf "%s|" "${{COMPREPLY[@]}}"; echo\n'
+    lines = ['jobkit run ""', "jobkit run tiles --kind = t", 'jobkit "it\'s" ""', "jobkit re"]
+    text = f"jobkit() {{ '{sys.executable}' -m jobkit \"$@\"; }}\n" + script + "".join(map(typed.format, lines))
+
+    done = subprocess.run(["bash", "--norc"], input=text, capture_output=True, text=True, timeout=60)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["hello_worlds|tiles|", "tif|", "|", "repair|retry|"]
+
+
+@pytest.mark.parametrize(
+    ("shell", "written"),
+    [
+        ("bash", "tiles\n"),
+        ("zsh", "tiles:Cuts tiles.\n"),
+        ("fish", "tiles\tCuts tiles.\n"),
+    ],
+)
+def test_each_shell_has_its_own_form_and_a_kept_answer_imports_nothing_heavy(tiles: Path, shell: str, written: str):
+    offered("run t")
+    environment = {**os.environ, SHELL: shell, WORDS: BETWEEN.join(["run", "t"]), "PYTHONPROFILEIMPORTTIME": "1"}
+
+    done = subprocess.run([sys.executable, "-m", "jobkit"], env=environment, capture_output=True, text=True, timeout=60)
+
+    assert (done.returncode, done.stdout) == (0, written)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "jobkit.cli.completing" in imported
+    assert {"typer", "pydantic", "rich", "azure", "jobkit.runtime"} & imported == set()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_of_a_shell_passes_words_by_the_environment_and_names_no_path(jobkit: InProcess, shell: str):
+    done = jobkit("completion", shell)
+
+    assert (done.code, done.err) == (0, "")
+    assert (f"{SHELL}={shell}" in done.out or f"{SHELL} {shell}" in done.out, WORDS in done.out) == (True, True)
+    assert sys.prefix not in done.out
+
+
+def test_a_shell_that_there_is_not_is_refused(jobkit: InProcess):
+    done = jobkit("completion", "fisch")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "error: SHELL=fisch: give bash, zsh or fish. Did you mean 'fish'?\n"
