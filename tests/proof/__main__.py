@@ -31,7 +31,11 @@ def main(arguments: list[str]) -> int:
     broken = False
     commit = commit_of(ROOT)  # of what was imported, whatever is checked out later
     for part in chosen:
-        result = _run(part, commit)
+        try:
+            result = _run(part, commit)
+        except KeyboardInterrupt:
+            print(f"{part.name}: left, and not recorded; `make proof` goes on with it", file=sys.stderr)
+            return 130
         print(f"part {names.index(part.name) + 1}/{len(parts)} {result.line()}", *result.broken, sep="\n", flush=True)
         broken |= bool(result.broken)
         if result.commit == "changed":
