@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from typing import Any, TypeVar
 
 from driver import Crash
 from invariants import Written
-from jobkit.runtime.errors import EntityChanged, EntityExists, EntityNotFound, StoreUnavailable
-from jobkit.runtime.messages import POISON_SUFFIX
+from jobkit.runtime.errors import EntityChanged, EntityExists, EntityNotFound, MessageRefused, StoreUnavailable
+from jobkit.runtime.messages import POISON_SUFFIX, decode_message
 from jobkit.runtime.storage.ports import Delete, Delivery, Insert, Mode, Operation, Store, Update
 from jobkit.testing.ports import Call as PortCall
 from jobkit.testing.ports import around_calls
@@ -106,6 +107,7 @@ class Faulty:
         self._step = 0
         self._poison = False
         self._numbers: dict[str, int] = {}
+        self._firsts: dict[str, str] = {}
         self.real = store
         self.store = around_calls(store, self._around)
 
@@ -114,8 +116,16 @@ class Faulty:
         self.delivery = 0
 
     def begin_delivery(self, queue: str, delivery: Delivery) -> None:
-        """Number what follows by the message: its first delivery, and every further one, has the same number."""
-        self.delivery = self._numbers.setdefault(f"{queue} {delivery.id}", len(self._numbers) + 1)
+        """Number what follows by the message: its first delivery, and every further one, has the same number.
+
+        So have the turns of a message that is sent again as itself.
+        """
+        name = f"{queue} {delivery.id}"
+        with contextlib.suppress(MessageRefused):
+            message = decode_message(delivery.body)
+            first = self._firsts.setdefault(f"{queue} {message.key}", name)
+            name = first if message.turn else name
+        self.delivery = self._numbers.setdefault(name, len(self._numbers) + 1)
         self._step = 0
         self._poison = queue.endswith(POISON_SUFFIX)
 

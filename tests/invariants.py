@@ -9,11 +9,12 @@ from typing import Any
 
 import pydantic_core
 
+from jobkit.runtime.invariants import broken_invariants
 from jobkit.runtime.messages import decode_message
-from jobkit.runtime.model import Chain, JobRecord, StageRecord, StageState, Status
+from jobkit.runtime.model import TURN, Chain, JobRecord, StageState, Status
 from jobkit.runtime.processing import QUEUES
 from jobkit.runtime.repository import Repository
-from jobkit.runtime.storage.ports import Entity, Span, Store, Value
+from jobkit.runtime.storage.ports import Span, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,8 @@ def check_invariants(store: Store, job_id: str, history: Sequence[Written] = (),
     """
     chain = Repository(store.tables).get_chain(job_id)
     broken = [
-        *_broken_job(chain),
-        *_broken_stages(chain),
-        *(text for stage in chain.stages for text in _broken_tasks(store, stage)),
+        *_hanging(store, chain),
+        *broken_invariants(Repository(store.tables), chain),
         *_left_behind(store, chain.job, dead_submits),
         *_broken_history(job_id, history),
     ]
@@ -65,75 +65,21 @@ def outcome(store: Store, job_id: str) -> dict[str, Any]:
     }
 
 
-def _broken_job(chain: Chain) -> list[str]:
-    job = chain.job
-    broken: list[str] = []
-    if not job.status.ended:
-        broken.append(f"the job is {job.status} at stage {job.stage}")
-    if job.status is Status.COMPLETED and (job.error is not None or job.result_json is None or job.stage is not None):
-        broken.append(f"the completed job has error {job.error}, result {job.result_json}, stage {job.stage}")
-    if job.status is Status.FAILED and (job.error is None or job.result_json is not None):
-        broken.append(f"the failed job has error {job.error}, result {job.result_json}")
-    return broken
-
-
-def _broken_stages(chain: Chain) -> list[str]:
+def _hanging(store: Store, chain: Chain) -> list[str]:
+    """Say what has not ended, though no message is left that could end it."""
+    broken = [] if chain.job.status.ended else [f"the job is {chain.job.status} at stage {chain.job.stage}"]
     states = [stage.state for stage in chain.stages]
-    closed = states.count(StageState.CLOSED)
-    broken: list[str] = []
-    if states != [StageState.CLOSED] * closed + [StageState.UNPLANNED] * (len(states) - closed):
+    if not chain.job.status.ended and not {StageState.CLOSED, StageState.UNPLANNED}.issuperset(states):
         broken.append(f"the stages are {[state.value for state in states]}")
-    if chain.job.status is Status.COMPLETED and closed < len(states):
-        broken.append(f"the job completed with {closed} of {len(states)} stages closed")
-    failed = [stage.number for stage in chain.stages if stage.error is not None]
-    if failed and (chain.job.status is not Status.FAILED or failed != [chain.stages[closed - 1].number]):
-        broken.append(f"stages {failed} have errors, {closed} are closed and the job is {chain.job.status}")
-    if closed < len(states) and chain.job.status is Status.FAILED and not failed:
-        broken.append("the job failed before its last stage, and no stage has an error")
+    for stage in chain.stages:
+        tasks = [task for task in Repository(store.tables).all_tasks(stage) if not task.status.ended]
+        given_up = stage.round > 1 and any(task.status is Status.QUEUED for task in tasks)  # while it was reopened
+        broken += [
+            f"task {task.ref.task_id} is {task.status} for ever"
+            for task in tasks
+            if not (given_up and task.status is Status.QUEUED)
+        ]
     return broken
-
-
-def _broken_tasks(store: Store, stage: StageRecord) -> list[str]:
-    where = f"stage {stage.number}"
-    count = stage.task_count or 0
-    tasks = list(Repository(store.tables).all_tasks(stage))
-    broken: list[str] = []
-    if [task.ref.index for task in tasks] != list(range(count)):
-        broken.append(f"{where} has {len(tasks)} task rows for {count} tasks")
-    given_up = stage.round > 1 and any(task.status is Status.QUEUED for task in tasks)  # while it was being reopened
-    if given_up and (stage.error is None or stage.error.type not in ("Cancelled", "PoisonMessage")):
-        broken.append(f"{where} was reopened, and closed with {stage.error}")
-    broken += [
-        f"task {t.ref.task_id} is {t.status} for ever"
-        for t in tasks
-        if not t.status.ended and not (given_up and t.status is Status.QUEUED)
-    ]
-    broken += [
-        f"task {t.ref.task_id} is {t.status} with result {t.result_json} and error {t.error}"
-        for t in tasks
-        if t.status.ended and ((t.status is Status.COMPLETED) is (t.error is not None or t.result_json is None))
-    ]
-    counts = [sum(task.status is status for task in tasks) for status in (Status.COMPLETED, Status.FAILED)]
-    if counts != [stage.summary.completed, stage.summary.failed] and not given_up:
-        broken.append(f"{where} counts {stage.summary.completed} + {stage.summary.failed}, its rows {counts}")
-    broken += [
-        f"{where}: {entity.partition} {entity.row} of a plan that was not sealed is {entity.properties}"
-        for entity in _task_rows(store, stage)
-        if (entity.partition.split(".")[2] != stage.plan or stage.task_count is None)
-        and (entity.properties["status"] != "queued" or "owner_key" in entity.properties)
-        and not _is_of_earlier_round(entity.properties, stage)
-    ]
-    return broken
-
-
-def _is_of_earlier_round(properties: Mapping[str, Value], stage: StageRecord) -> bool:
-    """Whether a task ended under the plan that its stage had before it was planned again for another round."""
-    return properties["status"] in ("completed", "failed") and int(properties["round"]) < stage.round
-
-
-def _task_rows(store: Store, stage: StageRecord) -> list[Entity]:
-    start = f"{stage.job_id}.{stage.number:02}."
-    return [e for e in store.tables.query("tasks", Span(start, start + "~")) if e.partition.split(".")[3] == "t"]
 
 
 def _left_behind(store: Store, job: JobRecord, dead_submits: int) -> list[str]:
@@ -266,7 +212,8 @@ def _broken_owner(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     if before.get("status") == "processing":
         if after.get("owner_key") != key:
             return "was running, and another message took it"
-        if after["status"] == "processing" and after.get("owner_message") != message:
+        is_next_turn = after.get("owner_delivery", 0) // TURN > (delivery or 0) // TURN
+        if after["status"] == "processing" and after.get("owner_message") != message and not is_next_turn:
             return "was running, and a copy of its message took it"
         if after["status"] == "processing" and after.get("owner_delivery", 0) < (delivery or 0):
             return "was running, and an older delivery took it back"

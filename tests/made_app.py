@@ -85,9 +85,9 @@ class Client:
     def post(self, path: str, body: Any = None) -> Answer:
         return ask(f"{self.host.url}/api/{path}", "POST", b"" if body is None else json.dumps(body).encode())
 
-    def run(self, job_type: str, params: Any) -> Any:
+    def run(self, job_type: str, params: Any, *, within_s: float = WITHIN_S) -> Any:
         """Submit a job, wait until it has ended, and return its document."""
-        return self.ended(self.post(f"jobs/{job_type}", params).document["job_id"])
+        return self.ended(self.post(f"jobs/{job_type}", params).document["job_id"], within_s=within_s)
 
     def ended(self, job_id: str, *, within_s: float = WITHIN_S) -> Any:
         """Wait until a job has ended, and return its document."""

@@ -15,7 +15,8 @@ USERS = {
     "job_index": ("JobIndex", "jobkit.runtime.repository.JobIndex"),
     "removal": ("Removal", "jobkit.runtime.repository.Removal"),
     "repository": ("Repository", "jobkit.runtime.service.Repository"),
-    "settling": ("Settling", "jobkit.runtime.processing.Settling", "jobkit.runtime.poison_acts.Settling"),
+    "settling": ("Settling", "jobkit.runtime.processing.Settling"),
+    "poisoned": ("Poisoned", "jobkit.runtime.processing.Poisoned", "jobkit.runtime.poison_acts.Poisoned"),
     "poison_acts": ("PoisonActs", "poison_cases.PoisonActs"),
     "reopening": ("Reopening", "jobkit.runtime.processing.Reopening"),
     "batches": ("Batches", "jobkit.runtime.processing.Batches"),
@@ -225,7 +226,7 @@ MUTATIONS = {
         ("status=job.status.value)\n        self.repository.index.drop(job)\n", "status=job.status.value)\n"),
     ),
     "poison fails only what is claimed": Mutation(
-        module="settling",
+        module="poisoned",
         changes=(
             (
                 "            if task.status is Status.QUEUED:\n                if task.round",
@@ -234,7 +235,7 @@ MUTATIONS = {
         ),
     ),
     "poison leaves what it finds ended": Mutation(
-        module="settling",
+        module="poisoned",
         changes=(
             (
                 "                if mine:\n                    return service.after_end(message, ref, task.status)\n",
@@ -339,15 +340,15 @@ MUTATIONS = {
         ),
     ),
     "a poisoned batch leaves what it has not claimed": Mutation(
-        module="settling",
+        module="poisoned",
         changes=(("                    open_.append(task)\n", "                    continue\n"),),
     ),
     "a poisoned batch is thrown away": Mutation(
-        module="settling",
+        module="poisoned",
         changes=(("return self._poisoned_batch(incoming) if message.size > 1", "return None if message.size > 1"),),
     ),
     "poison does not send a retry again": Mutation(
-        module="settling",
+        module="poisoned",
         changes=(
             (
                 "                        return service.send_retry(message, task, delay=None)\n",
@@ -356,16 +357,29 @@ MUTATIONS = {
         ),
     ),
     "poison fails what another has claimed": Mutation(
-        module="settling",
+        module="poisoned",
         changes=(
             (
-                "            if task.status is Status.PROCESSING and not mine:\n",
-                "            if task.status is Status.PROCESSING and not mine and task is None:\n",
+                "            if claimed is not None and is_anothers(message, claimed):\n",
+                "            if claimed is not None and is_anothers(message, claimed) and task is None:\n",
+            ),
+        ),
+    ),
+    "poison gives up whatever it is given": Mutation(
+        module="poisoned",
+        changes=(("        if not is_innocent(message, claimed) or ", "        if True or "),),
+    ),
+    "a message has its next turn under a new key": Mutation(
+        module="poisoned",
+        changes=(
+            (
+                "        send_poisoned_again(self._service.outbox, queue, message)\n",
+                "        self._service.outbox.send(queue, message)\n",
             ),
         ),
     ),
     "a requeue that sends the message as it was": Mutation(
-        module="settling",
+        module="poisoned",
         changes=(
             (
                 "            return self._poisoned_task(incoming, again=True)\n",
@@ -374,11 +388,11 @@ MUTATIONS = {
         ),
     ),
     "a requeue that does not give the planning back": Mutation(
-        module="settling",
+        module="poisoned",
         changes=(("                    self._repository.release_planning(stage)\n", "                    pass\n"),),
     ),
     "a requeue that leaves what was sealed": Mutation(
-        module="settling",
+        module="poisoned",
         changes=(("                service.outbox.send(JOBS_QUEUE, replace(dispatch, first=first, size=size))\n", ""),),
     ),
     "a requeue that removes first": Mutation(
@@ -406,7 +420,7 @@ MUTATIONS = {
         module="reopening", changes=(("            self._reset(stage)\n", ""),)
     ),
     "a poisoned job message is thrown away": Mutation(
-        module="settling",
+        module="poisoned",
         changes=(
             (
                 "        return self._poisoned_job_message(message)\n\n    def _poisoned_task",

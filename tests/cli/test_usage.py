@@ -61,6 +61,7 @@ def test_there_are_these_commands():
         "retry",
         "cancel",
         "purge",
+        "doctor",
         "new-app",
         "new-controller",
         "deploy",

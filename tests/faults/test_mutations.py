@@ -11,12 +11,15 @@ import pytest
 
 import mutations
 from clocks import ManualClock
-from driver import Driver, new_store
+from driver import Crash, Driver, new_store
 from fault_cases import JOBS, Job, Subject, differences, every_poison, every_single_fault
-from faulty import Kind
+from faulty import Faulty, Kind
 from interleaving import Path, Schedule, Walk
 from invariants import check_invariants
 from jobkit.runtime.messages import decode_message, encode_message
+from jobkit.runtime.model import Owner
+from jobkit.runtime.service import ref_of
+from jobkit.runtime.turns import MAX_SPENT
 from poison_cases import Doing, every_poison_met, requeue
 from poison_cases import drop as drop_poison
 from purged_cases import FAILED, LONG, Act, beside_a_purge, every_fault_of_a_purge, purge_and_begin, retry
@@ -78,7 +81,7 @@ def poisoned_copy(folder: Folder) -> list[str]:
 
             def send(self, queue: str, body: str, *, delay_s: float = 0.0) -> None:
                 if queue == "tasks":
-                    copies.append(encode_message(decode_message(body), key="another"))
+                    copies.append(encode_message(replace(decode_message(body), spent=MAX_SPENT), key="another"))
                 store.queues.send(queue, body, delay_s=delay_s)
 
         copies: list[str] = []
@@ -90,6 +93,31 @@ def poisoned_copy(folder: Folder) -> list[str]:
         check_invariants(store, job_id)
         status = driver.job(job_id)["status"]
         return [] if status == "completed" else [f"the job is {status}"]
+
+
+def beside_a_killer(folder: Folder) -> list[str]:
+    """A task that has been claimed once, and is held beside one that kills its process from then on."""
+    clock = ManualClock()
+    with new_store("memory", clock=clock, folder=folder) as store:
+
+        def run(task: Any) -> int:
+            if task.index == 0:
+                faulty.dead = True
+                raise Crash
+            return int(task.params)
+
+        faulty = Faulty(store)
+        driver = Driver(faulty.store, [one_stage(run, on_failure="continue")], clock=clock, faults=faulty)
+        job_id = driver.submit("one_stage", {"n": 2})
+        driver.run(deliveries=1)
+        queue, delivery = driver.receive(2)[1]
+        message = decode_message(delivery.body)
+        died = Owner(key=message.key, message_id=delivery.id, delivery=1)
+        driver.repository.claim(ref_of(message), message.etag, died, "dead", clock.now())
+        store.queues.extend(queue, delivery, visibility_s=30)
+        driver.run()
+        check_invariants(store, job_id, faulty.history)
+        return [f"task {task['index']} is {task['status']}" for task in driver.tasks(job_id)]
 
 
 def retries(name: str, kind: Kind) -> Hunt:
@@ -149,6 +177,8 @@ CAUGHT: dict[str, tuple[Hunt, str]] = {
     "a requeue that leaves what was sealed": (operator(RETRIED, requeue), "is queued for ever"),
     "a requeue that removes first": (operator(EMPTY, requeue, fault=Kind.CRASH_BEFORE), "the job is queued at stage"),
     "a drop that only removes": (operator(EMPTY, drop_poison), "the job is queued at stage"),
+    "poison gives up whatever it is given": (beside_a_killer, "task 1 is failed"),
+    "a message has its next turn under a new key": (beside_a_killer, "is processing for ever"),
     "a retry without lights out": (retries("tasks", Kind.CRASH_BEFORE), "the job is processing"),
     "a retry that is sealed before its tasks are reset": (retries("tasks", Kind.CRASH_BEFORE), "the job is failed"),
     "a poisoned job message is thrown away": (poison(TWO_STAGES), "the job is queued at stage 1"),
@@ -180,7 +210,8 @@ CAUGHT: dict[str, tuple[Hunt, str]] = {
 
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have shards and groups of two, so that four tasks need two shards."""
+    """Have shards and groups of two, so that four tasks need two shards, and no more turns than take part in a rule."""
+    monkeypatch.setattr("jobkit.runtime.turns.MAX_SPENT", 5)
     for module in ("rows", "service", "repository", "settling", "outbox", "reopening", "resending"):
         monkeypatch.setattr(f"jobkit.runtime.{module}.SHARD", 2)
     for module in ("rows", "service", "repository"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 from .lights import lights_out
-from .rows import FAILED, PROCESSING, QUEUED, is_ended, task_key
+from .rows import FAILED, PROCESSING, QUEUED, is_ended, is_mine, task_key
 from .tasks import scope_of_task
 from .turn import DELETE, LEAVE, then
 
@@ -15,7 +15,7 @@ def _members(turn):
 
 
 def _mine(turn, row):
-    return row.owner == (turn.delivery.key, turn.delivery.id)
+    return row.owner is not None and is_mine(turn.delivery, *row.owner, row.delivery, turn.case.without)
 
 
 def batch(turn):
@@ -85,7 +85,8 @@ def _send_next(again, ended):
 def send_single(turn, again, ended):
     """What is tried again goes alone: one message for each task."""
     index, attempt = again[0]
-    turn.send("tasks", turn.body._replace(first=index, size=1, attempt=attempt, hint=None), f"r{index}")
+    single = turn.body._replace(first=index, size=1, attempt=attempt, hint=None, turn=0, spent=0)
+    turn.send("tasks", single, f"r{index}")
     return _send_next(again[1:], ended)
 
 

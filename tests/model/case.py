@@ -30,6 +30,18 @@ class Case:
     stop_on_failure: bool = False
     #: Deliveries before a message moves to the poison queue.
     max_deliveries: int = 3
+    #: The tasks that kill their process whenever they are run.
+    deadly: tuple[int, ...] = ()
+    #: Whether the fan-out kills its process.
+    deadly_plan: bool = False
+    #: Whether a task of another job that kills its process is about.
+    killer_beside: bool = False
+    #: From which delivery on a message is worked on alone in its process; 0 for never.
+    alone_from: int = 0
+    #: A poisoned message that nothing speaks against is sent again until it has used up so many deliveries.
+    most_spent: int = 0
+    #: How often a message that waits for others in its process may give up waiting.
+    impatience: int = 0
     hints: bool = False
     #: Whether an ETag is a number of its own rather than the row's contents.
     numbered: bool = False

@@ -12,6 +12,9 @@ RETRY = ("retry command",)
 REPAIR = ("repair command",)
 AGAIN = ("submit", "again command")
 
+#: A process works on a message alone from its second delivery on, and judges it before it gives it up.
+JUDGED = {"max_deliveries": 3, "alone_from": 2, "most_spent": 6}
+
 CASES: dict[str, Case] = {
     "two submits": Case(commands=TWICE, fan_out=((1, 2),), crashes=1, commands_crash=True, quiet_repairs=1),
     "planning, a lost lease": Case(commands=SUBMIT, fan_out=((1, 2),), crashes=1, expiries=1),
@@ -89,5 +92,16 @@ CASES: dict[str, Case] = {
     "a batch, repaired": Case(commands=REPAIR, sealed=2, shard=2, batch=2, crashes=1),
     "a batch, planned": Case(commands=SUBMIT, fan_out=((2, 3),), shard=2, batch=2, expiries=1),
     "a batch, cancelled": Case(commands=CANCEL, sealed=2, shard=2, batch=2, crashes=1),
+    "a deadly task": Case(commands=(), sealed=2, shard=2, deadly=(0,), **JUDGED),
+    "a deadly task, three workers": Case(commands=(), sealed=3, shard=3, deadly=(0,), workers=3, **JUDGED),
+    "two deadly tasks": Case(commands=(), sealed=3, shard=3, deadly=(0, 1), **JUDGED),
+    "a deadly task, no patience": Case(commands=(), sealed=2, shard=2, deadly=(0,), impatience=1, **JUDGED),
+    "a deadly task, lost leases": Case(commands=(), sealed=2, shard=2, deadly=(0,), expiries=1, **JUDGED),
+    "a deadly task, sent twice": Case(commands=(), sealed=2, shard=2, deadly=(0,), duplicates=1, **JUDGED),
+    "a deadly task, a crash": Case(commands=(), sealed=2, shard=2, deadly=(0,), crashes=1, **JUDGED),
+    "a deadly task in a batch": Case(commands=(), sealed=2, shard=2, batch=2, deadly=(0,), **JUDGED),
+    "a deadly task in a lane": Case(commands=(), sealed=3, shard=3, lanes=2, deadly=(0,), **JUDGED),
+    "a killer beside": Case(commands=SUBMIT, fan_out=((1,),), killer_beside=True, completes=True, **JUDGED),
+    "a deadly fan-out": Case(commands=SUBMIT, deadly_plan=True, **JUDGED),
     "three tasks in two shards": Case(commands=(), sealed=3, shard=2, crashes=1, expiries=1),
 }

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from . import batches, giving_up, lights, operators, planning, tasks
+from . import batches, giving_up, lights, operators, planning, processes, tasks
 from .invariants import Violation, check_end, check_step
 from .rows import (
     JOB,
     PROCESSING,
     QUEUED,
     SEALED,
+    TURN,
     Budgets,
     Delivery,
     Entry,
@@ -44,10 +45,12 @@ HANDLERS = {
     "retry command": operators.retry,
     "repair command": operators.repair,
     "again command": operators.again,
+    "killer": processes.killer,
 }
 POISONED = {
     ("tasks poison", "task"): giving_up.poisoned_task,
     ("tasks poison", "batch"): batches.poisoned_batch,
+    ("tasks poison", "killer"): processes.poisoned_killer,
 }
 COMMANDS = "commands"
 
@@ -84,7 +87,9 @@ def first_state(case):
         for first, size, _ in planning.runs([(index, 0) for index in heads], case):
             body = Message("task", "c0", 1, plan, 1, first, size, 1, case.sealed, 0 if case.hints else None)
             messages.append(Queued(f"t{first}", "tasks", f"t{first}", body, 0, False))
-    budgets = Budgets(case.crashes, case.expiries, case.duplicates, case.doubtful, case.quiet_repairs)
+    if case.killer_beside:
+        messages.append(Queued("k", "tasks", "k", Message("killer"), 0, False))
+    budgets = Budgets(case.crashes, case.expiries, case.duplicates, case.doubtful, case.quiet_repairs, case.impatience)
     return State(frozenset(rows.items()), tuple(sorted(messages)), (None,) * case.workers, budgets)
 
 
@@ -114,8 +119,9 @@ def _deliveries(case, state):
             )
         elif free:
             number = message.deliveries + 1
-            delivery = Delivery(message.id, message.key, number, message.body, message.queue)
-            worker = Worker(delivery, _handler(message), ())
+            delivery = Delivery(message.id, message.key, message.body.turn * TURN + number, message.body, message.queue)
+            step = processes.WAITS if processes.is_gated(case, message) else _handler(message)
+            worker = Worker(delivery, step, ())
             after = _with(state.messages, message, message._replace(deliveries=number, leased=True))
             what = f"{message.id}: delivery {number} of a {message.body.kind} message ({message.queue})"
             yield what, state._replace(messages=after, workers=_workers(state.workers, None, worker)), None
@@ -141,6 +147,18 @@ def _moves(case, state, rows, slot, worker):
             State(state.rows, messages, workers, budgets._replace(crashes=budgets.crashes - 1)),
             None,
         )
+    if worker.step is processes.WAITS:
+        yield from _waits(case, state, rows, worker)
+        return
+    if processes.kills(case, worker):
+        messages = state.messages
+        for other in state.workers:
+            if other is not None and other.delivery.queue != COMMANDS:
+                messages = _released(messages, other.delivery, delete=False)
+        left = [other if other and other.delivery.queue == COMMANDS else None for other in state.workers]
+        workers = tuple(sorted(left, key=_by_delivery))
+        yield f"{who} KILLS ITS PROCESS", State(state.rows, messages, workers, budgets), None
+        return
     if worker.step == DELETE:
         messages = _released(state.messages, delivery, delete=True)
         yield (
@@ -165,14 +183,30 @@ def _moves(case, state, rows, slot, worker):
         choice += 1
 
 
+def _waits(case, state, rows, worker):
+    """Yield that a worker's turn has come, or that it gives up waiting."""
+    delivery = worker.delivery
+    if processes.may_begin(case, state.workers, worker):
+        begun = Worker(delivery, _handler(delivery), ())
+        alone = ", alone" if processes.is_suspect(case, delivery) else ""
+        workers = _workers(state.workers, worker, begun)
+        yield f"{delivery.id} #{delivery.number} begins{alone}", state._replace(workers=workers), None
+    elif state.budgets.impatience:
+        less = state.budgets._replace(impatience=state.budgets.impatience - 1)
+        tired = Worker(delivery, processes.step_aside, ())
+        turn, after, broken = _step(case, state._replace(budgets=less), rows, worker, "", 0, tired)
+        yield _label(f"{delivery.id} #{delivery.number}", tired, turn), after, broken
+
+
 def _label(who, worker, turn):
     return f"{who} {worker.step.__name__}: {turn.call}"
 
 
-def _step(case, state, rows, worker, fault, choice):
+def _step(case, state, rows, worker, fault, choice, doing=None):
+    doing = doing or worker
     turn = Turn(case, rows, worker.delivery, state.messages, fault, choice)
-    following = worker.step(turn, *worker.args)
-    broken = check_step(case, rows, turn, worker.step.__name__) if turn.writes or turn.sent else None
+    following = doing.step(turn, *doing.args)
+    broken = check_step(case, rows, turn, doing.step.__name__) if turn.writes or turn.sent else None
     messages = turn.messages
     if following is DELETE:
         after = Worker(worker.delivery, DELETE, ())
@@ -198,7 +232,7 @@ def _with(messages, old, new):
 def _released(messages, delivery, *, delete):
     """Delete a delivery's message or end its lease, if its receipt is still the newest."""
     for message in messages:
-        if message.id == delivery.id and message.deliveries == delivery.number:
+        if message.id == delivery.id and message.deliveries == delivery.number % TURN:
             if delete:
                 return tuple(other for other in messages if other is not message)
             return tuple(other if other is not message else message._replace(leased=False) for other in messages)

@@ -13,6 +13,7 @@ from .rows import (
     QUEUED,
     REOPENING,
     SEALED,
+    TURN,
     UNPLANNED,
     is_ended,
     scope_of,
@@ -146,7 +147,7 @@ def poisoned_task(turn):
         if mine and not turn.without("poison_ended_drop"):
             return after_end(turn, row.status)
         return forward(turn)
-    if row.status == PROCESSING and not mine:
+    if row.status == PROCESSING and (not mine or row.delivery // TURN > body.turn):
         return DELETE
     if row.status == QUEUED and not turn.without("poison_any_queued"):
         if row.round != body.round or (turn.without("poison_key_only") and not mine):
@@ -154,7 +155,26 @@ def poisoned_task(turn):
         if row.attempt != body.attempt:
             requeued = mine and row.attempt == body.attempt + 1 and not turn.without("poison_requeued_drop")
             return then(send_retry, row.attempt) if requeued else DELETE
-    return then(fail_poisoned, entry)
+    claimed = row.delivery if row.status == PROCESSING else None
+    return then(send_again) if is_innocent(turn, claimed) else then(fail_poisoned, entry)
+
+
+def is_innocent(turn, claimed):
+    """Whether nothing speaks against a poisoned message: it has not run alone when its process died.
+
+    `claimed` is the delivery that its row is claimed by, None for none.
+    """
+    if turn.body.spent >= turn.case.most_spent or turn.without("poison_unjudged"):
+        return False
+    if claimed is None or claimed // TURN != turn.body.turn:
+        return True
+    return turn.body.spent + claimed % TURN < turn.case.alone_from
+
+
+def send_again(turn):
+    """Give a poisoned message another turn, in which it is worked on alone from the first delivery on."""
+    turn.send_again(turn.case.max_deliveries)
+    return DELETE
 
 
 def fail_poisoned(turn, entry):
@@ -179,6 +199,8 @@ def poisoned_job_message(turn):
             return then(pass_on_poisoned, body.stage) if body.stage <= turn.case.stages else DELETE
     elif body.kind in ("plan", "dispatch") and not turn.without("pjob_any_stage"):
         return _poisoned_sender(turn, job, stage)
+    if body.kind in ("complete", "reopen") and is_innocent(turn, None):
+        return then(send_again)
     return stop_current(turn, job, stage)
 
 
@@ -194,9 +216,13 @@ def _poisoned_sender(turn, job, stage):
     if turn.without("pjob_fails_at_once"):
         return then(fail_job, job)
     owner = stage.row.owner
-    if turn.body.kind == "plan" and owner is not None and owner[2] != turn.delivery.key:
+    others = owner is not None and (owner[2] != turn.delivery.key or owner[1] // TURN > turn.body.turn)
+    if turn.body.kind == "plan" and others:
         return DELETE
     if stage.row.state != SEALED or (stage.row.stop and not turn.without("pjob_drops_stopping")):
+        claimed = owner[1] if stage.row.state == PLANNING and owner is not None else None
+        if stage.row.state in (UNPLANNED, PLANNING) and is_innocent(turn, claimed):
+            return then(send_again)
         return stop_current(turn, job, stage)
     scope = scope_of(job.row.epoch, job.row.stage, stage.row)
     if not scope.count:
@@ -208,7 +234,7 @@ def _poisoned_sender(turn, job, stage):
 def see_unsent(turn, scope, first, size):
     found = turn.tasks(scope, range(first, first + size))
     if any(entry.row is not None and entry.row.status == QUEUED and entry.row.attempt == 1 for _, entry in found):
-        return then(stop_poisoned)
+        return then(send_again) if is_innocent(turn, None) else then(stop_poisoned)
     return DELETE
 
 

@@ -80,6 +80,10 @@ def _check_task(case, turn, key, old, new, step):
         return Violation("one record", f"{step} makes task {index} {new.status}, which is {old.status}")
     if new.status == FAILED and turn.delivery.queue == "tasks poison" and turn.body.size > 1:
         return Violation("outcome", f"task {index} fails for a poisoned batch, which another task may have poisoned")
+    # Of a lost lease, or of a death of its own while it is alone, a task may fail by itself.
+    deaths = (case.deadly or case.killer_beside) and not case.expiries and not case.crashes
+    if new.status == FAILED and deaths and index not in case.deadly:
+        return Violation("outcome", f"task {index} fails for what another task has done")
     if old.status == COMPLETED:
         return Violation("one record", f"{step} makes task {index} {new.status}, which is completed")
     if turn.body.epoch is not None and turn.body.epoch != new.planner[0]:

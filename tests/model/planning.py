@@ -19,6 +19,7 @@ from .rows import (
     active_key,
     fresh_stage,
     is_ended,
+    is_mine,
     scope_of,
     shard_members,
     stage_key,
@@ -108,7 +109,7 @@ def plan(turn):
 def _plan_open(turn, job, stage):
     owner, number = stage.row.owner, turn.body.stage
     if stage.row.state != UNPLANNED and owner is not None and not turn.without("plan_takeover_any"):
-        if owner[0] != turn.delivery.id:
+        if not is_mine(turn.delivery, owner[2], owner[0], owner[1], turn.case.without):
             return DELETE  # that message's own deliveries do the rest, also once the stage is sealed
         if owner[1] > turn.delivery.number:
             return LEAVE

@@ -22,9 +22,11 @@ Entry = namedtuple("Entry", "row tag")
 
 Message = namedtuple(
     "Message",
-    "kind epoch stage plan round first size attempt count hint",
-    defaults=(None, 0, None, 0, 0, 0, 0, 0, None),
+    "kind epoch stage plan round first size attempt count hint turn spent",
+    defaults=(None, 0, None, 0, 0, 0, 0, 0, None, 0, 0),
 )
+#: Deliveries are numbered through the turns of a message that is sent again as itself: those of turn n from n * TURN on.
+TURN = 100
 #: A message in a queue; `deliveries` counts those begun, `leased` says that one holds it.
 Queued = namedtuple("Queued", "id queue key body deliveries leased")
 #: What a handler was given.
@@ -32,7 +34,7 @@ Delivery = namedtuple("Delivery", "id key number body queue")
 #: A worker amid a handler: its next port call is `step(turn, *args)`.
 Worker = namedtuple("Worker", "delivery step args")
 #: How many faults of each kind may still happen.
-Budgets = namedtuple("Budgets", "crashes expiries duplicates doubtful repairs")
+Budgets = namedtuple("Budgets", "crashes expiries duplicates doubtful repairs impatience")
 State = namedtuple("State", "rows messages workers budgets")
 
 #: The stage plan that tasks, markers and closing belong to.
@@ -59,6 +61,13 @@ def fresh_stage(round_=1, takes=0):
 
 def scope_of(epoch, number, stage):
     return Scope(epoch, number, stage.plan, stage.round, stage.count)
+
+
+def is_mine(delivery, key, message_id, number, rules=frozenset()):
+    """Whether an owner is a delivery of the same message, or of another turn of it."""
+    if "turns_are_strangers" in rules:
+        return (key, message_id) == (delivery.key, delivery.id)
+    return key == delivery.key and (message_id == delivery.id or number // TURN != delivery.number // TURN)
 
 
 def is_ended(row):

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from .lights import lights_out
-from .rows import COMPLETED, FAILED, PROCESSING, QUEUED, SEALED, Entry, Message, Scope, Task, is_ended, task_key
+from .rows import (
+    COMPLETED,
+    FAILED,
+    PROCESSING,
+    QUEUED,
+    SEALED,
+    Entry,
+    Message,
+    Scope,
+    Task,
+    is_ended,
+    is_mine,
+    task_key,
+)
 from .turn import DELETE, LEAVE, then
 
 
@@ -16,13 +29,13 @@ def _key(turn):
 
 
 def _mine(turn, row):
-    return row.owner == (turn.delivery.key, turn.delivery.id)
+    return row.owner is not None and is_mine(turn.delivery, *row.owner, row.delivery, turn.case.without)
 
 
 def task(turn):
     """Claim at once where the message has the row's ETag; else, and when that is refused, read."""
     body = turn.body
-    if body.hint is None or body.attempt > 1 or turn.delivery.number > 1:
+    if body.hint is None or body.attempt > 1 or turn.delivery.number != 1:
         return decide(turn)
     planner = turn.rows[_key(turn)].row.planner if _key(turn) in turn.rows and turn.rows[_key(turn)].row else None
     return claim(turn, Entry(Task(QUEUED, 1, body.round, None, 0, planner), body.hint))
@@ -116,7 +129,7 @@ def record(turn, entry, last=True):
 
 
 def send_retry(turn, attempt):
-    turn.send("tasks", turn.body._replace(attempt=attempt, hint=None), "r")
+    turn.send("tasks", turn.body._replace(attempt=attempt, hint=None, turn=0, spent=0), "r")
     return DELETE
 
 
@@ -150,7 +163,7 @@ def _has_next(turn):
 def send_lane(turn, mine):
     """Send the lane's next task, before the own message is deleted."""
     following = turn.body.first + turn.case.lanes
-    turn.send("tasks", turn.body._replace(first=following, attempt=1, hint=None), f"l{following}")
+    turn.send("tasks", turn.body._replace(first=following, attempt=1, hint=None, turn=0, spent=0), f"l{following}")
     return out(turn) if mine else DELETE
 
 

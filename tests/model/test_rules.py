@@ -38,6 +38,14 @@ SMALL = {
     "a batch, repaired": 53_786,
     "a batch, planned": 15_880,
     "a batch, cancelled": 1_789,
+    "a deadly task": 1_052,
+    "a deadly task, no patience": 7_744,
+    "a deadly task, lost leases": 10_047,
+    "a deadly task, sent twice": 1_594,
+    "a deadly task, a crash": 6_170,
+    "a deadly task in a lane": 1_994,
+    "a killer beside": 21_168,
+    "a deadly fan-out": 47,
 }
 
 #: For each rule: the case, and the invariant that breaks without it.
@@ -86,6 +94,9 @@ RULES = {
     "stop_any_round": ("a retry of a stopped task", "ends"),
     "stop_no_lights": ("a cancel", "ends"),
     "take_without_job": ("a cancel while planning", "stays ended"),
+    "no_gate": ("a deadly task", "outcome"),
+    "poison_unjudged": ("a deadly task", "outcome"),
+    "turns_are_strangers": ("a deadly task", "ends"),
     "winner_or_redelivery_sends": ("three tasks in two shards", "ends"),
     "zero_drop": ("empty stages", "ends"),
 }

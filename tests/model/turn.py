@@ -130,6 +130,21 @@ class Turn:
             added.append(Queued(twin, queue, key if self.without("sdk_same_key") else twin, body, 0, False))
         self.messages += tuple(added)
 
+    def send_again(self, spent):
+        """Send the own message again as itself: its key stays, and it begins another turn."""
+        body = self.body._replace(turn=self.body.turn + 1, spent=self.body.spent + spent)
+        queue = self.delivery.queue.removesuffix(" poison")
+        self._begin(f"send {_brief(body)} again")
+        self.sent = (queue, body)
+        name = f"{self.delivery.key}~{body.turn}"
+        taken = {message.id for message in self.messages}
+        while name in taken:
+            name += "'"
+        self.messages += (Queued(name, queue, self.delivery.key, body, 0, False),)
+        if self._fault == "twice":
+            self.call += " TWICE"
+            self.messages += (Queued(name + "+", queue, self.delivery.key, body, 0, False),)
+
     def _begin(self, what):
         if self.call:
             raise AssertionError(f"a step made a second port call: {what} after {self.call}")

@@ -12,7 +12,7 @@ from pycep import BicepParser
 
 from jobkit.runtime.settings import hub_name
 from jobkit.runtime.storage.azure_account import Account, find_account
-from jobkit.scaffold import make_app
+from jobkit.scaffold.app import make_app
 
 
 @pytest.fixture(scope="module")

@@ -234,6 +234,31 @@ def purge(
     purge_main(wanted, older_than=older_than, dry_run=dry_run, yes=yes, json=json, store=store)
 
 
+@app.command()
+def doctor(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="APP", help="The app's folder. By default the project here.", show_default=False),
+    ] = None,
+    *,
+    job: Annotated[
+        list[str] | None, typer.Option("--job", metavar="ID", help="Check the rows of this job alone; may be repeated.")
+    ] = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", metavar="", help="Do the fixes that are safe, then check again.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", metavar="", help="Write nothing at all; what that takes is not checked.")
+    ] = False,
+    json: Json = False,
+    store: StoreOption = "local",
+) -> None:
+    """Check machine, app, settings, storage and jobs. For example: jobkit doctor my-etl --fix."""
+    from .doctor import main as doctor_main
+
+    doctor_main(folder, job_ids=job or [], fix=fix, dry_run=dry_run, json=json, store=store)
+
+
 @app.command("new-app")
 def new_app(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder; its name is the app's.")],

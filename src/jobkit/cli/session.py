@@ -23,6 +23,7 @@ from jobkit.runtime.registry import Registry
 from jobkit.runtime.service import Service
 from jobkit.runtime.settings import hub_name, read_settings
 from jobkit.runtime.storage.ports import Delivery, Store
+from jobkit.runtime.turns import Gate
 
 from .output import foreign_output_on_stderr, say
 from .stores import AZURE, store_path
@@ -85,7 +86,9 @@ class Session:
 
     def instance(self, service: Service, *, concurrency: int, chaos: RunChaos | None = None) -> Instance:
         """Make an instance that works on the store's queues; what goes wrong with a message is told on stderr."""
-        handle = Processing(service).handle
+        # Under chaos no process dies, and a holder whose lease is lost waits for the next delivery, inside the gate.
+        gate = Gate(pause=self.store.flush) if chaos is None else None
+        handle = Processing(service, gate=gate).handle
 
         def tell(queue: str, _: Delivery, exc: BaseException) -> None:
             if chaos is None or not chaos.injected(exc):

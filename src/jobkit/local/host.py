@@ -14,12 +14,10 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from jobkit.runtime.errors import EntityChanged, EntityNotFound, StoreUnavailable
-from jobkit.runtime.messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE
+from jobkit.runtime.messages import JOBS_QUEUE, MAX_DEQUEUE_COUNT, POISON_SUFFIX, SUSPECT_COUNT, TASKS_QUEUE
 from jobkit.runtime.storage.ports import Delivery, Queues
 
 BATCH: Final = 16
-MAX_DEQUEUE_COUNT: Final = 5
-SUSPECT_COUNT: Final = 3  # a message delivered so often may be what kills processes: it is worked on alone
 LEASE_S: Final = 30.0
 RENEW_EVERY_S: Final = 10.0
 RETRY_VISIBILITY_S: Final = 1.0  # a failed message comes again after this, then after twice as long, and so on

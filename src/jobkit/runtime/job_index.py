@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from . import rows
-from .errors import EntityExists, EntityNotFound
-from .model import JobRecord, Listed
+from .errors import EntityChanged, EntityExists, EntityNotFound
+from .model import JobRecord, Listed, Owner
 from .rows import Properties
 from .storage.ports import Entity, Insert, Span, Tables
 
@@ -65,6 +65,13 @@ class JobIndex:
             return False
         return True
 
+    def find_active(self, job: JobRecord) -> Listed | None:
+        """Read how the job is listed among the active ones; None when it is not."""
+        try:
+            return rows.read_listed(self._tables.get(rows.INDEX, rows.INDEX_JOBS, rows.active_row(job)))
+        except EntityNotFound:
+            return None
+
     def note_look(self, job: JobRecord, seen: str, now: datetime, *, write: bool) -> bool:
         """Tell whether the last look at an active job saw the same; note what this one has seen, if it is to `write`.
 
@@ -79,6 +86,26 @@ class JobIndex:
         changes: Properties = {"seen": seen, "looked_at": rows.write_time(now)}
         self._tables.update(rows.INDEX, Entity(partition=rows.INDEX_JOBS, row=row, properties=changes), etag=found.etag)
         return False
+
+    def note_completing(self, job: JobRecord, owner: Owner) -> None:
+        """Note which delivery completes an active job, and so runs what its controller says of that."""
+        row = rows.active_row(job)
+        changes: Properties = {}
+        rows.put_owner(changes, owner)
+        entity = Entity(partition=rows.INDEX_JOBS, row=row, properties=changes)
+        with contextlib.suppress(EntityNotFound):  # it has been completed
+            while True:
+                found = self._tables.get(rows.INDEX, rows.INDEX_JOBS, row, select=())
+                with contextlib.suppress(EntityChanged):  # a look, or another completion
+                    self._tables.update(rows.INDEX, entity, etag=found.etag)
+                    return
+
+    def find_completing(self, job: JobRecord) -> Owner | None:
+        """Return which delivery has noted that it completes an active job."""
+        try:
+            return rows.get_owner(self._tables.get(rows.INDEX, rows.INDEX_JOBS, rows.active_row(job)).properties)
+        except EntityNotFound:
+            return None
 
     def _delete(self, row: str) -> None:
         with contextlib.suppress(EntityNotFound):

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pydantic_core
 
 from .errors import MessageRefused
-from .model import Owner
+from .model import TURN, Owner
 
 MESSAGE_VERSION: Final = 1
 MAX_HINT_BYTES: Final = 4 * 1024  # larger parameters are read from the row
@@ -20,6 +20,10 @@ MAX_HINT_BYTES: Final = 4 * 1024  # larger parameters are read from the row
 JOBS_QUEUE: Final = "jobs"
 TASKS_QUEUE: Final = "tasks"
 POISON_SUFFIX: Final = "-poison"
+
+MAX_DEQUEUE_COUNT: Final = 5  # as host.json says: deliveries until a message moves to its poison queue
+SUSPECT_COUNT: Final = 3  # from this delivery on a message may be what kills processes: it is worked on alone
+MAX_TURNS: Final = 100_000  # so that a delivery's number fits into 32 bits
 
 
 class Kind(StrEnum):
@@ -49,6 +53,7 @@ class Message:
 
     A task's message carries of its stage's policy what follows the task's end: `lanes` is its `max_parallel`, and
     `stop_at` how many failures stop the stage (0: none). A stop message names a failed task as its reason, if `size` is 1.
+    `turn` is how often the message was sent again as itself, `spent` how many deliveries it had used up by then.
     """
 
     kind: Kind
@@ -68,20 +73,38 @@ class Message:
     reason: str = ""
     lanes: int = 0
     stop_at: int = 0
+    turn: int = 0
+    spent: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """A message as it was delivered: its id in the queue and which delivery this is, from 1."""
+    """A message as it was delivered: its id in the queue and which delivery this is, from 1 in its first turn."""
 
     message: Message
     message_id: str
     delivery: int
 
+    @staticmethod
+    def of(message: Message, message_id: str, dequeue_count: int) -> Incoming:
+        """Number a message's delivery through its turns."""
+        number = message.turn * TURN + min(dequeue_count, TURN - 1)
+        return Incoming(message=message, message_id=message_id, delivery=number)
+
     @property
     def owner(self) -> Owner:
         """What a row claimed by this delivery remembers."""
         return Owner(key=self.message.key, message_id=self.message_id, delivery=self.delivery)
+
+    @property
+    def spent(self) -> int:
+        """How many deliveries the message has used up, with this one."""
+        return self.message.spent + self.delivery % TURN
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether the message may be what has killed the processes that worked on it."""
+        return self.spent >= SUSPECT_COUNT
 
 
 _FIELDS: Final[dict[str, tuple[str, type]]] = {
@@ -100,7 +123,10 @@ _FIELDS: Final[dict[str, tuple[str, type]]] = {
     "reason": ("reason", str),
     "lanes": ("lanes", int),
     "stop_at": ("stop_at", int),
+    "turn": ("turn", int),
+    "spent": ("spent", int),
 }
+_TURNS: Final = ("turn", "spent")
 _NAMES: Final = ("job_id", "epoch", "key", "plan")
 _NAME: Final = re.compile(r"[0-9A-Za-z_-]{0,64}")
 _REQUIRED: Final = ("job", "epoch", "round", "key")
@@ -180,7 +206,7 @@ def _read_json(text: str) -> Any:
 def _can_be(attribute: str, value: object) -> bool:
     """Whether a store can hold a field's value, and a row's key where it becomes part of one."""
     if isinstance(value, int):
-        return 0 <= value < 2**31
+        return 0 <= value < (MAX_TURNS if attribute in _TURNS else 2**31)
     if not isinstance(value, str):
         return False
     if attribute in _NAMES:

@@ -12,6 +12,9 @@ MAX_TYPE_CHARS: Final = 200
 MAX_MESSAGE_CHARS: Final = 4_000  # of what an exception says
 MAX_TRACEBACK_CHARS: Final = 6_000
 
+#: Deliveries are numbered through the turns of a message that is sent again as itself: those of turn n from n * TURN on.
+TURN: Final = 10_000
+
 
 class Status(StrEnum):
     """Where a job or a task is. Nothing else is ever stored as a status."""
@@ -122,15 +125,19 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """Whose a claimed row is: the message (its key and its id in the queue) and the delivery that claimed it."""
+    """Whose a claimed row is: the message (its key and its id in the queue) and the delivery that claimed it.
+
+    The delivery counts through the message's turns, see TURN.
+    """
 
     key: str
     message_id: str
     delivery: int
 
     def same_message(self, other: Owner) -> bool:
-        """Whether both are deliveries of one message (a doubtful send makes two messages with one key)."""
-        return self.key == other.key and self.message_id == other.message_id
+        """Whether both are deliveries of one message, be it in different turns (a doubtful send makes two with one key)."""
+        is_other_turn = self.delivery // TURN != other.delivery // TURN
+        return self.key == other.key and (self.message_id == other.message_id or is_other_turn)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,10 +40,13 @@ class Outbox:
         self._rng = rng
         self.each = each
 
-    def send(self, queue: str, message: Message, *, delay_s: float = 0.0) -> None:
-        """Send a message under a new key; after a doubtful send again, with another. Raises StoreUnavailable."""
+    def send(self, queue: str, message: Message, *, key: str = "", delay_s: float = 0.0) -> None:
+        """Send a message, unless told under a new key; after a doubtful send again, with another.
+
+        Raises StoreUnavailable.
+        """
         for tries_left in reversed(range(SEND_TRIES)):
-            body = encode_message(message, key=self.token())
+            body = encode_message(message, key=key or self.token())
             try:
                 return self._queues.send(queue, body, delay_s=min(delay_s, DELAY_S))
             except StoreUnavailable:

@@ -1,7 +1,7 @@
 """What an operator does with poison messages: has them tried again, or gives them up.
 
 A message of ours is never just put back or thrown away: its rows may be claimed under its key, and a task without a
-message would hang. It is tried again, or given up, as `settling` does that; a foreign one is sent as it is, or removed.
+message would hang. It is tried again, or given up, as `poisoned` does that; a foreign one is sent as it is, or removed.
 Every step is one that a delivery of the message could have done, and the message is removed last.
 """
 
@@ -17,6 +17,7 @@ from .messages import POISON_SUFFIX, Incoming
 from .operator import Operator
 from .poison import ORIGINS, Done, PoisonMessage, poison_id
 from .poison_search import TAKEN_S, PoisonSearch
+from .poisoned import Poisoned
 from .service import Service
 from .settling import Settling
 from .storage.limits import RECEIVE_MESSAGES
@@ -37,7 +38,7 @@ class PoisonActs:
         self._queues = queues
         self._by = by
         self._search = PoisonSearch(service, queues)
-        self._settling = Settling(service)
+        self._poisoned = Poisoned(service, Settling(service))
 
     def requeue(self, found: Sequence[PoisonMessage], *, reason: str = "") -> list[Done]:
         """Have what the messages were for tried again: by new messages, whose deliveries are counted from one."""
@@ -51,7 +52,7 @@ class PoisonActs:
         def drop(message: PoisonMessage, message_id: str) -> None:
             if message.message is not None:
                 with contextlib.suppress(RowDamaged):  # then there is nothing to be given up
-                    self._settling.give_up(_incoming(message, message_id), because)
+                    self._poisoned.give_up(_incoming(message, message_id), because)
 
         self._note(found, "poison drop", reason)
         return self._each(found, drop)
@@ -60,7 +61,7 @@ class PoisonActs:
         if message.message is None:
             self._queues.send(message.queue, message.body)
         else:
-            self._settling.try_again(_incoming(message, message_id))
+            self._poisoned.try_again(_incoming(message, message_id))
 
     def _note(self, found: Sequence[PoisonMessage], action: str, reason: str) -> None:
         counts = Counter(each.outlook.job.job_id for each in found if each.outlook and each.outlook.job)
@@ -144,4 +145,4 @@ def _do(message: PoisonMessage, message_id: str, act: Act) -> Done:
 
 def _incoming(message: PoisonMessage, message_id: str) -> Incoming:
     assert message.message is not None  # noqa: S101 - who calls has looked
-    return Incoming(message=message.message, message_id=message_id, delivery=1 + (message.deliveries or 0))
+    return Incoming.of(message.message, message_id, 1 + (message.deliveries or 0))

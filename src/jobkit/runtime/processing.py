@@ -7,13 +7,17 @@ from typing import Final
 from .batches import Batches
 from .errors import MessageRefused, RowDamaged
 from .messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE, Incoming, Kind, decode_message_of
+from .poisoned import Poisoned
 from .reopening import Reopening
 from .service import Service
 from .settling import Settling
 from .storage.ports import Delivery
+from .turns import Gate, step_aside
 
 #: Every queue of a hub, in the order in which an instance should look at them.
 QUEUES: Final = (JOBS_QUEUE, TASKS_QUEUE, JOBS_QUEUE + POISON_SUFFIX, TASKS_QUEUE + POISON_SUFFIX)
+#: What runs users' code, and may kill its process.
+_GATED: Final = (Kind.TASK, Kind.PLAN, Kind.COMPLETE)
 
 
 class Processing:
@@ -23,11 +27,13 @@ class Processing:
     queue.
     """
 
-    def __init__(self, service: Service) -> None:
-        """Route to this service."""
+    def __init__(self, service: Service, *, gate: Gate | None = None) -> None:
+        """Route to this service, through the gate of the process; without one nothing in it waits."""
         self.service = service
+        self._gate = gate
         self._batches = Batches(service)
         self._settling = Settling(service)
+        self._poisoned = Poisoned(service, self._settling)
         self._reopening = Reopening(service)
 
     def handle(self, queue: str, delivery: Delivery) -> None:
@@ -38,14 +44,19 @@ class Processing:
         except MessageRefused as exc:
             if not poisoned:
                 raise
-            return self._settling.refused(queue, delivery.id, delivery.body, exc)
-        incoming = Incoming(message=message, message_id=delivery.id, delivery=delivery.dequeue_count)
+            return self._poisoned.refused(queue, delivery.id, delivery.body, exc)
+        incoming = Incoming.of(message, delivery.id, delivery.dequeue_count)
         if poisoned:
             try:
-                return self._settling.poison(queue.removesuffix(POISON_SUFFIX), incoming)
+                return self._poisoned.handle(queue.removesuffix(POISON_SUFFIX), incoming)
             except RowDamaged as exc:  # no redelivery can help, and a poison queue has no poison queue of its own
-                return self._settling.refused(queue, delivery.id, delivery.body, exc)
-        return self._route(incoming)
+                return self._poisoned.refused(queue, delivery.id, delivery.body, exc)
+        if self._gate is None or message.kind not in _GATED:
+            return self._route(incoming)
+        with self._gate.enter(incoming) as is_its_turn:
+            if is_its_turn:
+                return self._route(incoming)
+        return step_aside(self.service.outbox, queue, incoming, delay_s=self._gate.patience_s)
 
     def _route(self, incoming: Incoming) -> None:
         match incoming.message.kind:

@@ -42,6 +42,7 @@ _TEXT_PARTS = MAX_PAYLOAD_BYTES // PROPERTY_BYTES + 1
 _PARAMS = rows.text_properties("params", _TEXT_PARTS)
 _RESULT = rows.text_properties("result", _TEXT_PARTS)
 _STATE = ("row_version", "status", "attempt", "round")
+_OWNER = ("owner_key", "owner_message", "owner_delivery")
 _ERROR = ("error_type", "error_message", "error_traceback")
 COUNTED_SHARDS: Final = 100
 _CHUNK_BYTES = 4 * PROPERTY_BYTES
@@ -412,9 +413,16 @@ class Repository:
 
     def states_of_tasks(self, stage: StageRecord) -> Iterator[TaskRecord]:
         """Yield all tasks of a stage without parameters and results, in index order."""
-        owner = ("owner_key", "owner_message", "owner_delivery")
-        select = (*_STATE, *owner, "not_before", "started_at", "progress_at")
+        select = (*_STATE, *_OWNER, "not_before", "started_at", "progress_at")
         return self._tasks(stage, 0, stage.task_count or 0, where=(), select=select)
+
+    def tasks_of_unsealed_plans(self, stage: StageRecord) -> Iterator[TaskRecord]:
+        """Yield what planners wrote whose plan was not sealed: its state and owner."""
+        sealed = stage.plan if stage.task_count is not None else None
+        for span in rows.unsealed_spans(stage.job_id, stage.number, sealed):
+            for entity in self._tables.query(rows.TASKS, span, select=(*_STATE, *_OWNER)):
+                if rows.is_shard(entity.partition):
+                    yield rows.read_task(entity)
 
     def all_tasks(self, stage: StageRecord) -> Iterator[TaskRecord]:
         """Yield all tasks of a stage whole, in index order."""

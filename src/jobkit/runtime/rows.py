@@ -85,6 +85,20 @@ def shard_span(job_id: str, stage: int, plan: str, first: int, last: int) -> Spa
     return Span(shard_partition(job_id, stage, plan, first), shard_partition(job_id, stage, plan, last) + "~")
 
 
+def unsealed_spans(job_id: str, stage: int, sealed_plan: str | None) -> list[Span]:
+    """Return the ranges of a stage's partitions that are not of its sealed plan."""
+    start = f"{job_id}.{stage:02}."
+    if sealed_plan is None:
+        return [Span(start, start + "~")]
+    plan = f"{start}{sealed_plan}."
+    return [Span(start, plan), Span(plan + "~", start + "~")]
+
+
+def is_shard(partition: str) -> bool:
+    """Whether a partition holds tasks; the others hold markers."""
+    return partition.split(".")[3] == "t"
+
+
 def marker_partition(job_id: str, stage: int, plan: str, round_: int, level: int, group: int) -> str:
     """Return the partition of one group's markers; level 1 is above the shards."""
     return f"{job_id}.{stage:02}.{plan}.m{level}.{round_:04}.{group:08}"

@@ -489,6 +489,8 @@ class Service:
             etag=task.etag,
             params_json=None,
             not_before=due,
+            turn=0,
+            spent=0,
         )
         self.outbox.send(TASKS_QUEUE, again, delay_s=delay_s)
 
@@ -521,7 +523,9 @@ class Service:
         """Send a lane's next task: a laned stage has `lanes` messages about, one in each."""
         following = message.first + message.lanes
         if message.lanes and following < message.task_count:
-            head = replace(message, first=following, attempt=1, etag="", params_json=None, not_before=None)
+            head = replace(
+                message, first=following, attempt=1, etag="", params_json=None, not_before=None, turn=0, spent=0
+            )
             self.outbox.send(TASKS_QUEUE, head)
 
     def _stop_over(self, message: Message, index: int) -> None:
@@ -646,6 +650,8 @@ class Service:
                 self.repository.index.drop(replace(job, round=message.round))
             if job is None or not _is_of(job, message):
                 return self.drop(message, "the job is gone or in another round")
+            if incoming.is_suspect:
+                self.repository.index.note_completing(job, incoming.owner)
             if job.status.ended:
                 return self._tidy_up(job)
             if job.stage is not None:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from jobkit.local.host import BATCH, LEASE_S, MAX_DEQUEUE_COUNT, POISON_RETRY_S, RETRY_VISIBILITY_S
+from jobkit.local.host import BATCH, LEASE_S, POISON_RETRY_S, RETRY_VISIBILITY_S
 from jobkit.local.memory import MemoryStore
 from jobkit.runtime.errors import EntityChanged, EntityNotFound
 from jobkit.runtime.events import Event
-from jobkit.runtime.messages import POISON_SUFFIX
+from jobkit.runtime.messages import MAX_DEQUEUE_COUNT, POISON_SUFFIX
 from jobkit.runtime.processing import QUEUES, Processing
 from jobkit.runtime.registry import Registry
 from jobkit.runtime.rows import TASKS

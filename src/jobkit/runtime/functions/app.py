@@ -76,6 +76,7 @@ class App:
                 from jobkit.runtime.service import Service
                 from jobkit.runtime.storage.azure import AzureStore
                 from jobkit.runtime.storage.azure_account import find_account
+                from jobkit.runtime.turns import Gate
 
                 store = AzureStore(find_account(os.environ), hub=self.hub)
                 service = Service(
@@ -87,7 +88,7 @@ class App:
                     observe=log_event,
                     each=store.each,
                 )
-                self._parts = (Processing(service), store.queues)
+                self._parts = (Processing(service, gate=Gate()), store.queues)
             return self._parts
 
 

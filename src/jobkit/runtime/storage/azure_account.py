@@ -26,6 +26,13 @@ _TIMES: Final[dict[str, Any]] = {"connection_timeout": 5, "read_timeout": 20}
 #: for: a connection above what the pool keeps is closed after one call, and the next one shakes hands anew.
 _CONNECTIONS: Final = 64
 _RETRIES: Final[dict[str, Any]] = {"retry_total": 3, "retry_connect": 2, "retry_read": 2, "retry_backoff_factor": 0.5}
+#: The queues' SDK has a policy of its own: it knows no backoff factor, and would wait 15 s before its second try.
+_QUEUE_RETRIES: Final[dict[str, Any]] = {
+    **_RETRIES,
+    "initial_backoff": 1,
+    "increment_base": 2,
+    "random_jitter_range": 1,
+}
 _DEVELOPMENT: Final = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
     # Azurite's key, which Microsoft documents: the same everywhere, and no secret.
@@ -64,7 +71,7 @@ class Account:
         from azure.storage.queue import QueueServiceClient
 
         client: Any = QueueServiceClient
-        how = {**_transport(), **(_RETRIES if retries else {"retry_total": 0})}
+        how = {**_transport(), **(_QUEUE_RETRIES if retries else {"retry_total": 0})}
         if self.connection_string:
             queues: QueueServiceClient = client.from_connection_string(self.connection_string, **how)
         else:

@@ -1,0 +1,1 @@
+"""What `jobkit doctor` checks: the machine, the app, its settings, its storage and its jobs."""
