@@ -37,8 +37,8 @@ kills: ## a run killed with -9 at 50 random moments, and 200 kills of its instan
 azurite: ## the engine's tests and the single faults on Azurite, half an hour
 	JOBKIT_TEST_ENGINE_ON_AZURE=1 pytest --timeout 1200 tests/contract tests/engine tests/azure tests/faults/test_single_faults.py -k "azure or real_store"
 
-proof: ## the protocol for hours: a million schedules, every pair of faults of every job, 200 kills
-	JOBKIT_TEST_SCHEDULES=145000 JOBKIT_TEST_PROOF=1 JOBKIT_TEST_KILLS=50 JOBKIT_TEST_INSTANCE_KILLS=200 pytest --timeout 0 tests/faults tests/kills tests/model
+proof: ## the protocol for hours, what has no result in docs/proof.md yet: schedules, pairs of faults, the model, kills; PART=3/97 one part, PART=list
+	PYTHONPATH=tests python -m proof $(PART)
 
 functions: ## a job of 1,000 tasks a stage in the Function App, besides its other tests
 	JOBKIT_TEST_FUNCTIONS_LONG=1 pytest -n0 --timeout 600 tests/azure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar
@@ -148,8 +148,11 @@ class Faulty:
         self._step += 1
         call = Call(len(self.calls) + 1, verb, place, self.delivery, self._step, self._poison)
         self.calls.append(call)
-        kind = next((fault.kind for fault in self.faults if call.can(fault.kind) and fault.hits(call)), None)
-        if kind is None:
+        for fault in self.faults:
+            if fault.hits(call) and call.can(fault.kind):
+                kind = fault.kind
+                break
+        else:
             return self._apply(do, keep)
         self.happened.append(call)
         if kind is Kind.LEASE_LOST:
@@ -206,16 +209,17 @@ class Faulty:
             partition, row = operation.partition, operation.row
         else:
             partition, row = operation.entity.partition, operation.entity.row
-        before: dict[str, Any] | None = None
+        before: Mapping[str, Any] | None = None
         if not isinstance(operation, Insert):
             try:
-                before = dict(self.real.tables.get(table, partition, row).properties)
+                before = self.real.tables.get(table, partition, row).properties
             except EntityNotFound:
                 before = None
-        after: dict[str, Any] | None = None
+        after: Mapping[str, Any] | None = None
         if not isinstance(operation, Delete):
-            merged = isinstance(operation, Update) and operation.mode is Mode.MERGE
-            after = {**((before or {}) if merged else {}), **operation.entity.properties}
+            after = operation.entity.properties
+            if before and isinstance(operation, Update) and operation.mode is Mode.MERGE:
+                after = {**before, **after}
         return Written(table, partition, row, before, after)
 
     def _apply(self, do: Callable[[], T], keep: Callable[[], list[Written]] | None) -> T:

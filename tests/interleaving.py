@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+import pydantic_core
 from greenlet import getcurrent, greenlet
 
 from clocks import ManualClock
@@ -20,7 +21,6 @@ from fault_cases import Subject
 from faulty import Faulty
 from invariants import Written, check_invariants, outcome
 from jobkit.local.memory import MemoryStore
-from jobkit.runtime.messages import decode_message
 from jobkit.runtime.processing import QUEUES
 from jobkit.runtime.storage.ports import Delivery, Store
 
@@ -37,11 +37,17 @@ class Option:
     worker: int = -1
 
 
+EXPIRY = Option("expire")
+
+
 class Strategy(Protocol):
     """Decides what is next."""
 
     def choose(self, options: Sequence[Option], current: int) -> int:
-        """Return the position of the option that is taken; `current` is the one that goes on with the same worker, or -1."""
+        """Return the position of the option that is taken; `current` is the one that goes on with the same worker, or -1.
+
+        Those that go on with a worker come before all others.
+        """
         ...
 
 
@@ -56,6 +62,9 @@ class Worker:
     dying: bool = False
     message: tuple[object, ...] = ()
     step: int = 0
+
+    def __post_init__(self) -> None:
+        self.going, self.death = Option("go", self.number), Option("die", self.number)
 
 
 class Interleaved(Faulty):
@@ -111,7 +120,8 @@ class Schedule:
     ) -> None:
         """Allow for so many deaths of an instance, and so many moments at which all leases run out at once."""
         self.clock = ManualClock()
-        self.faulty = Interleaved(MemoryStore(clock=self.clock, rng=random.Random(7)).store, self)
+        self._memory = MemoryStore(clock=self.clock, rng=random.Random(7))
+        self.faulty = Interleaved(self._memory.store, self)
         self._subject = subject
         subject.hooks.clear()
         self._strategy = strategy
@@ -152,6 +162,12 @@ class Schedule:
     def order(self) -> int:
         """Return a number for the order of calls that touched the same rows or queues."""
         return hash(frozenset(self.faulty.orders))
+
+    def state(self) -> Hashable:
+        """Return where the schedule is: which calls were done, told apart as `order` does, and who is where."""
+        workers = tuple((each.message, each.step, each.idle, each.dying) for each in self._workers)
+        left = (self._crashes, self._expiries, self.clock.now())
+        return frozenset(self.faulty.orders), workers, left, self._running and self._running.number
 
     def before_call(self) -> Worker | None:
         """Wait for the turn of the worker that runs; None while nobody works yet."""
@@ -205,14 +221,7 @@ class Schedule:
                     return None
                 self.clock.advance(LEASE_S + 1)
                 continue
-            current = next(
-                (
-                    n
-                    for n, option in enumerate(options)
-                    if option.what == "go" and worker is not None and not worker.idle and option.worker == worker.number
-                ),
-                -1,
-            )
+            current = -1 if worker is None or worker.idle else options.index(worker.going)
             option = options[self._strategy.choose(options, current) if len(options) > 1 else 0]
             if option.what == "expire":
                 self._expiries -= 1
@@ -227,13 +236,13 @@ class Schedule:
     def _options(self, worker: Worker | None) -> list[Option]:
         busy = [each for each in self._workers if not each.idle]
         idle = [each for each in self._workers if each.idle]
-        options = [Option("go", each.number) for each in busy]
-        if idle and any(self.faulty.real.queues.peek(queue, limit=1) for queue in QUEUES):
-            options.append(Option("go", idle[0].number))  # they are all alike
+        options = [each.going for each in busy]
+        if idle and self._memory.queues.first_visible_in_s(QUEUES) == 0:
+            options.append(idle[0].going)  # they are all alike
         if self._crashes and worker is not None and not worker.idle:
-            options.append(Option("die", worker.number))
+            options.append(worker.death)
         if self._expiries and busy and idle:
-            options.append(Option("expire"))
+            options.append(EXPIRY)
         return options
 
     def _lengths(self) -> dict[str, int]:
@@ -254,12 +263,12 @@ class Walk:
         return cls(rng, restless=rng.choice((0.3, 0.6, 1.0)), fault=rng.choice((0.01, 0.05)))
 
     def choose(self, options: Sequence[Option], current: int) -> int:
-        faults = [n for n, option in enumerate(options) if option.what != "go"]
-        if faults and self.rng.random() < self.fault:
-            return self.rng.choice(faults)
+        going = sum([option.what == "go" for option in options])
+        if going < len(options) and self.rng.random() < self.fault:
+            return self.rng.choice(range(going, len(options)))
         if current >= 0 and self.rng.random() >= self.restless:
             return current
-        return self.rng.choice([n for n, option in enumerate(options) if option.what == "go"])
+        return self.rng.choice(range(going))
 
 
 @dataclass
@@ -269,11 +278,15 @@ class Path:
     given: tuple[int, ...] = ()
     made: list[int] = field(default_factory=list)
     others: list[list[tuple[int, bool]]] = field(default_factory=list)
+    #: Where the schedule was at each choice; unless told, somewhere else at each.
+    states: list[Hashable] = field(default_factory=list)
+    state: Callable[[], Hashable] = object
 
     def choose(self, options: Sequence[Option], current: int) -> int:
         at = len(self.made)
         stay = max(current, 0)
         taken = self.given[at] if at < len(self.given) else stay
+        self.states.append(None if at < len(self.given) else (self.state(), current))
         self.others.append([(n, current >= 0) for n in range(len(options)) if n != stay])
         self.made.append(taken)
         return taken
@@ -282,23 +295,28 @@ class Path:
 def every_path(run: Callable[[Path], object], *, preemptions: int, most: int) -> int:
     """Run every path with up to so many choices that take the turn from a worker that could go on; return how many.
 
-    Raises AssertionError when there are more than `most`.
+    Where paths meet, having done the same calls in another order of those that touch nothing in common, only one goes on:
+    the first, which has most choices left. `run` gives each path its `state`. Raises AssertionError when there are more than `most`.
     """
-    waiting: list[tuple[tuple[int, ...], int]] = [((), preemptions)]
+    waiting: list[list[tuple[int, ...]]] = [[] for _ in range(preemptions)] + [[()]]  # by how many are left
+    tried: set[Hashable] = set()
     done = 0
-    while waiting:
-        given, left = waiting.pop()
+    while any(waiting):
+        left = max(number for number, paths in enumerate(waiting) if paths)
+        given = waiting[left].pop()
         path = Path(given)
         run(path)
         done += 1
         assert done <= most, f"more than {most} paths"
         for at in range(len(given), len(path.made)):
             for other, preempts in path.others[at]:
-                if left >= preempts:
-                    waiting.append(((*path.made[:at], other), left - preempts))
+                if left >= preempts and (path.states[at], other) not in tried:
+                    tried.add((path.states[at], other))
+                    waiting[left - preempts].append((*path.made[:at], other))
     return done
 
 
 def _label(queue: str, delivery: Delivery) -> tuple[object, ...]:
-    message = decode_message(delivery.body)
-    return (queue, message.kind.value, message.stage, message.first, message.attempt, delivery.dequeue_count)
+    message = pydantic_core.from_json(delivery.body)
+    names = (message.get("stage", 0), message.get("first", 0), message.get("attempt", 1))
+    return (queue, message["kind"], *names, delivery.dequeue_count)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -220,9 +222,8 @@ NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,20}", fullmatch=True).map(lambda 
 PROPERTIES = st.dictionaries(NAMES, VALUES, max_size=8)
 
 
-def exactly(properties: object) -> object:
+def exactly(properties: Mapping[str, Value]) -> dict[str, tuple[type, Value]]:
     """Tell True from 1 and 1 from 1.0, which Python calls equal."""
-    assert isinstance(properties, dict)
     return {name: (type(value), value) for name, value in properties.items()}
 
 

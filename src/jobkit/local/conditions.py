@@ -27,6 +27,8 @@ def meets(properties: Mapping[str, Value], where: Sequence[Condition]) -> bool:
     """Tell whether all conditions hold. A missing property, or one of another type, meets none."""
     for name, op, value in where:
         stored = properties.get(name)
-        if stored is None or _kind(stored) is not _kind(value) or not _COMPARE[op](stored, value):
+        if type(stored) is not type(value) and (stored is None or _kind(stored) is not _kind(value)):
+            return False
+        if not _COMPARE[op](stored, value):
             return False
     return True

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
+from types import MappingProxyType
 
 from jobkit.runtime.clock import Clock
 from jobkit.runtime.errors import EntityChanged, EntityExists, EntityNotFound
@@ -95,13 +96,13 @@ class MemoryTables:
         top: int | None = None,
     ) -> Iterator[Entity]:
         """Yield the rows of a partition, or of a range of them, that meet all conditions, in key order."""
-        after = ("", "")
+        after: tuple[str, str] | None = None
         left = top
         while left is None or left > 0:
             with self._lock:
                 page = self._page(table, partition, rows, after)
             for entity in page:
-                if meets(entity.properties, where):
+                if not where or meets(entity.properties, where):
                     yield _selected(entity, select)
                     if left is not None and (left := left - 1) == 0:
                         return
@@ -109,7 +110,9 @@ class MemoryTables:
                 return
             after = (page[-1].partition, page[-1].row + "\0")
 
-    def _page(self, table: str, partition: str | Span, rows: Span | None, start: tuple[str, str]) -> list[Entity]:
+    def _page(
+        self, table: str, partition: str | Span, rows: Span | None, start: tuple[str, str] | None
+    ) -> list[Entity]:
         """Return the next rows of a query, from the key `start` on."""
         partitions = self._tables.get(table, {})
         if isinstance(partition, str):
@@ -118,11 +121,9 @@ class MemoryTables:
             names = sorted(name for name in partitions if partition.low <= name < partition.high)
         found: list[Entity] = []
         for name in names:
-            found += [
-                entity
-                for row, entity in sorted(partitions[name].items())
-                if (name, row) >= start and (rows is None or rows.low <= row < rows.high)
-            ]
+            stored = partitions[name]
+            keys = sorted(stored if rows is None else [row for row in stored if rows.low <= row < rows.high])
+            found += [stored[row] for row in keys if start is None or (name, row) >= start]
             if len(found) >= _PAGE_ROWS:
                 break
         return found[:_PAGE_ROWS]
@@ -150,20 +151,22 @@ class MemoryTables:
         if isinstance(operation, Insert | Upsert):
             if isinstance(operation, Insert) and stored is not None:
                 raise EntityExists(table=table, partition=partition, row=row)
-            return self._stored(operation.entity, dict(operation.entity.properties))
+            return self._stored(operation.entity, operation.entity.properties)
         if stored is None:
             raise EntityNotFound(table=table, partition=partition, row=row)
         if stored.etag != operation.etag:
             raise EntityChanged(table=table, partition=partition, row=row)
         if isinstance(operation, Delete):
             return None
-        kept: Mapping[str, Value] = stored.properties if operation.mode is Mode.MERGE else {}
-        entity = self._stored(operation.entity, {**kept, **operation.entity.properties})
+        if operation.mode is Mode.REPLACE:
+            return self._stored(operation.entity, operation.entity.properties)
+        entity = self._stored(operation.entity, {**stored.properties, **operation.entity.properties})
         limits.check_entity(entity)
         return entity
 
     def _stored(self, entity: Entity, properties: Mapping[str, Value]) -> Entity:
-        return Entity(partition=entity.partition, row=entity.row, properties=properties, etag=str(next(self._etags)))
+        kept = MappingProxyType(dict(properties))  # read only: whoever reads the whole row is given this very one
+        return Entity(partition=entity.partition, row=entity.row, properties=kept, etag=str(next(self._etags)))
 
 
 def _key(operation: Operation) -> tuple[str, str]:
@@ -174,9 +177,8 @@ def _key(operation: Operation) -> tuple[str, str]:
 
 def _selected(entity: Entity, select: Sequence[str] | None) -> Entity:
     if select is None:
-        kept = dict(entity.properties)
-    else:
-        kept = {name: entity.properties[name] for name in select if name in entity.properties}
+        return entity
+    kept = {name: entity.properties[name] for name in select if name in entity.properties}
     return Entity(partition=entity.partition, row=entity.row, properties=kept, etag=entity.etag)
 
 
@@ -266,8 +268,11 @@ class MemoryQueues:
         return max(0.0, (min(visible_at) - self._clock.now()).total_seconds()) if visible_at else None
 
     def _visible(self, queue: str) -> list[_Message]:
+        messages = self._queues.get(queue)
+        if not messages:
+            return []
         now = self._clock.now()
-        visible = [message for message in self._queues.get(queue, {}).values() if message.visible_at <= now]
+        visible = [message for message in messages.values() if message.visible_at <= now]
         return sorted(visible, key=lambda message: (message.visible_at, message.number))
 
     def _hide(self, message: _Message, visibility_s: float) -> None:

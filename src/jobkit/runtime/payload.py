@@ -85,7 +85,7 @@ class Codec:
 
 def plain_json(value: Any, *, what: str, where: str = "it") -> Any:
     """Return the value as JSON data. Raises NotJson that names the first place that can't be."""
-    if value is None or isinstance(value, bool | int):
+    if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, str):
         if not _is_unicode(value):
@@ -99,7 +99,7 @@ def plain_json(value: Any, *, what: str, where: str = "it") -> Any:
         return plain_json(value.model_dump(mode="json"), what=what, where=where)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return plain_json(dataclasses.asdict(value), what=what, where=where)
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         items = cast("Sequence[Any]", value)
         return [plain_json(item, what=what, where=f"{where}[{n}]") for n, item in enumerate(items)]
     if isinstance(value, dict):

@@ -10,10 +10,11 @@ messages that could not be understood.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
+
+import pydantic_core
 
 from .errors import RowDamaged, StoreTooNew
 from .model import (
@@ -60,6 +61,8 @@ CHAIN_ROWS: Final = Span("job", "stage.")  # the job row and its stage rows, and
 PREFIX_CHARS: Final = 500  # what may be put before an exception's own text
 
 Properties = dict[str, Value]
+
+_NO_POLICY: Final = Policy()
 
 
 def stage_row(number: int) -> str:
@@ -203,7 +206,7 @@ def get_failure(properties: Mapping[str, Value]) -> Failure | None:
 
 def put_policy(properties: Properties, policy: Policy) -> None:
     """Store what holds for a stage's tasks together; defaults are left out."""
-    if policy != Policy():
+    if policy != _NO_POLICY:
         properties |= {
             "on_failure": policy.on_failure.value,
             "tolerated": policy.tolerated,
@@ -216,7 +219,7 @@ def put_policy(properties: Properties, policy: Policy) -> None:
 def get_policy(properties: Mapping[str, Value]) -> Policy:
     """Read what holds for a stage's tasks together."""
     if "on_failure" not in properties:
-        return Policy()
+        return _NO_POLICY
     return Policy(
         on_failure=OnFailure(str(properties["on_failure"])),
         tolerated=_int(properties["tolerated"]),
@@ -251,11 +254,11 @@ def check_version(entity: Entity) -> None:
 
 
 def _int(value: object) -> int:
-    return int(value) if isinstance(value, int | float | str) else 0
+    return int(value) if isinstance(value, (int, float, str)) else 0
 
 
 def _float(value: object) -> float:
-    return float(value) if isinstance(value, int | float | str) else 0.0
+    return float(value) if isinstance(value, (int, float, str)) else 0.0
 
 
 def _named(read: Callable[[Entity], T]) -> Callable[[Entity], T]:
@@ -484,7 +487,7 @@ def read_marker(entity: Entity) -> Summary:
 
 def read_summary(text: str) -> Summary:
     """Read a summary."""
-    found: dict[str, Any] = json.loads(text)
+    found: dict[str, Any] = pydantic_core.from_json(text)
     return Summary(
         completed=found.get("completed", 0),
         failed=found.get("failed", 0),

@@ -85,7 +85,7 @@ def check_entity(entity: Entity) -> None:
         )
     chars = 0
     for name, value in entity.properties.items():
-        if isinstance(value, (str, bytes)):
+        if type(value) is str or isinstance(value, (str, bytes)):
             chars += len(value)
         elif type(value) is int and not -(2**63) <= value < 2**63:
             raise LimitExceeded(what=f"property {name}", size=value.bit_length(), limit=63, unit="bits")

@@ -1,0 +1,170 @@
+"""The parts of the proof: what each explores. A part takes some fifteen minutes of one core at most."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fault_cases import JOBS, SMALL, Job, every_pair
+from faulty import Kind
+from model.cases import CASES
+from model.explorer import explore
+from model.test_rules import SMALL as SMALL_CASES
+from samples import two_stages
+from schedules import distinct_schedules
+
+ROOT = Path(__file__).parent.parent.parent
+KILLS, INSTANCE_KILLS = 50, 200
+DISTINCT = 40_000
+MOST_STATES = 30_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Came:
+    """What a part came to: how much was explored, how many schedules were distinct (0: none were run), what broke."""
+
+    explored: int
+    distinct: int = 0
+    broken: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part, by a name that stays when others are added."""
+
+    name: str
+    run: Callable[[], Came]
+
+
+def all_parts() -> list[Part]:
+    """Return every part, in the order of their numbers."""
+    parts = [Part(f"schedules: {name}", partial(_schedules, *kind)) for name, kind in _kinds().items()]
+    for name in SMALL:
+        shares = 2 if name in LONG else 1
+        for share in range(shares):
+            of = f", {share + 1} of {shares}" if shares > 1 else ""
+            parts.append(Part(f"pairs of faults: {name}{of}", partial(_pairs, name, shares, share)))
+    parts += [Part(f"model: {name}", partial(_model, name)) for name in sorted(CASES.keys() - SMALL_CASES.keys())]
+    parts.append(Part("kills", _kills))
+    return parts
+
+
+#: Jobs whose pairs take more than six minutes.
+LONG = {
+    "three tasks in two stages",
+    "four tasks in two stages",
+    "two tasks in three stages",
+    "as many failures as are tolerated",
+    "one failure more than is tolerated",
+    "as large a share of failures as is tolerated",
+    "one failure more than the share that is tolerated",
+    "batches that are stopped",
+    "the first, a middle and the last stage skipped",
+}
+
+
+def _kinds() -> dict[str, tuple[Job, dict[str, Any], int]]:
+    """Return, by name, what schedules are run of: a job, its instances and their faults, and how many distinct ones.
+
+    No two are of one job and one number of tasks, so that no schedule is counted in two of them.
+    """
+    families: list[tuple[str, Callable[[int], Job], range, list[dict[str, Any]]]] = [
+        (
+            "one stage",
+            lambda n: Job(make=JOBS["five tasks in one stage"].make, params={"n": n}),
+            range(4, 12),
+            [
+                {"workers": 3, "crashes": 1},
+                {"workers": 3, "expiries": 1},
+                {"workers": 2, "crashes": 2, "expiries": 2},
+                {"workers": 4, "crashes": 1, "expiries": 1},
+            ],
+        ),
+        (
+            "two stages",
+            lambda n: Job(make=two_stages, params={"n": n}),
+            range(3, 8),
+            [{"workers": 3}, {"workers": 4, "crashes": 2, "expiries": 2}, {"workers": 3, "submits": 3}],
+        ),
+        (
+            "a retried task",
+            lambda n: Job(make=JOBS["a retried task"].make, params={"n": n}),
+            range(4, 10),
+            [{"workers": 3, "crashes": 1, "expiries": 1}],
+        ),
+        (
+            "a failing task",
+            lambda n: Job(make=JOBS["a failing task"].make, params={"n": n}),
+            range(4, 10),
+            [{"workers": 3, "crashes": 1, "expiries": 1}],
+        ),
+    ]
+    kinds: dict[str, tuple[Job, dict[str, Any], int]] = {}
+    for name, job, numbers, hows in families:
+        for place, n in enumerate(numbers):
+            how = hows[place % len(hows)]
+            kinds[f"{name}, {n} tasks, {_in_words(how)}"] = (job(n), how, DISTINCT)
+    one_of_each: dict[str, Any] = {"workers": 3, "crashes": 1, "expiries": 1}
+    for name, distinct in {
+        "two lanes with failures": 10_000,
+        "a stop": 10_000,
+        "a lane that is stopped": 2_000,
+        "batches": 10_000,
+        "101 tasks": 2_000,
+    }.items():
+        kinds[f"{name}, {_in_words(one_of_each)}"] = (JOBS[name], one_of_each, distinct)
+    return kinds
+
+
+def _in_words(how: dict[str, Any]) -> str:
+    words = {"workers": "instances", "crashes": "deaths", "expiries": "lost leases", "submits": "submits"}
+    return ", ".join(f"{words[what]} {number}" for what, number in how.items())
+
+
+def _schedules(job: Job, how: dict[str, Any], wanted: int) -> Came:
+    found = distinct_schedules(job, how, wanted=wanted)
+    return Came(explored=found.runs, distinct=found.distinct, broken=(found.broken,) if found.broken else ())
+
+
+def _pairs(name: str, shares: int, share: int) -> Came:
+    explored = 0
+    broken: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in Kind:
+            pairs, texts = every_pair(JOBS[name], Path(folder), kind, shares=shares, share=share)
+            explored += pairs
+            broken += texts
+    return Came(explored=explored, broken=tuple(broken))
+
+
+def _model(name: str) -> Came:
+    found = explore(CASES[name], limit=MOST_STATES)
+    broken = (f"{found.violation.name}: {found.violation.text}",) if found.violation is not None else ()
+    return Came(explored=found.states, broken=broken)
+
+
+def _kills() -> Came:
+    counts = {"JOBKIT_TEST_KILLS": str(KILLS), "JOBKIT_TEST_INSTANCE_KILLS": str(INSTANCE_KILLS)}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n0",
+        "-p",
+        "no:cacheprovider",
+        "--timeout",
+        "1200",
+        "tests/kills",
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **counts}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    return Came(explored=KILLS + INSTANCE_KILLS, broken=(done.stdout[-4_000:],) if done.returncode else ())
