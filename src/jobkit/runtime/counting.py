@@ -20,11 +20,16 @@ LOOKED_AT_SHARDS: Final = 15
 
 
 class Counting:
-    """Counts stages again and again; what has ended is not read twice."""
+    """Counts stages again and again; what has ended is not read twice.
 
-    def __init__(self, repository: Repository) -> None:
+    With `begun_only` the tasks that are queued are not read: they are missing among those that are open.
+    """
+
+    def __init__(self, repository: Repository, *, begun_only: bool = False) -> None:
         """Have counted nothing."""
         self._repository = repository
+        self._begun_only = begun_only
+        self._read = repository.begun_tasks if begun_only else repository.looked_at_tasks
         self._ended: dict[tuple[str, int, str, int], dict[int, Summary]] = {}
 
     def open_stages(self, chain: Chain) -> dict[int, Count]:
@@ -43,18 +48,19 @@ class Counting:
             shard for shard in range(-(-tasks // SHARD)) if shard not in marked and shard // GROUP not in groups
         ]
         looked_at = unmarked[:LOOKED_AT_SHARDS]
-        found = [
-            task for first, size in _runs(looked_at) for task in self._repository.looked_at_tasks(stage, first, size)
-        ]
+        found = [task for first, size in _runs(looked_at) for task in self._read(stage, first, size)]
         known = [*groups.values(), *(summary for shard, summary in marked.items() if shard // GROUP not in groups)]
         summary = merge([*known, summarise(task for task in found if task.status.ended)])
         open_ = tuple(task for task in found if not task.status.ended)
+        unlooked = sum(min(SHARD, tasks - shard * SHARD) for shard in unmarked[LOOKED_AT_SHARDS:])
         times = [time for task in found for time in (task.queued_at, task.started_at, task.progress_at, task.ended_at)]
         return Count(
             summary=summary,
             open=open_,
-            unseen=tasks - summary.ended - len(open_),
+            unseen=unlooked if self._begun_only else tasks - summary.ended - len(open_),
             moved_at=max((time for time in times if time is not None), default=None),
+            looked_at=tuple(found),
+            shards=sorted(set(range(-(-tasks // SHARD))).difference(unmarked)),
         )
 
     def _markers(self, stage: StageRecord, shards: int) -> tuple[dict[int, Summary], dict[int, Summary]]:

@@ -11,7 +11,8 @@ from .errors import MessageRefused, StoreUnavailable
 from .inspected import Count
 from .messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE, Message, decode_message
 from .model import Chain, StageRecord
-from .queue_look import QueueLook, look_at_queue
+from .overview import QueueLook
+from .queue_look import look_at_queue
 from .repair import Finding as Broken
 from .storage.ports import Hidden, Queues, ShowsHidden
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,12 +19,16 @@ class Count:
         open: The tasks that were looked at and have not ended.
         unseen: How many tasks were not looked at: some of them may have ended, some may run.
         moved_at: The latest time that a task that was looked at tells.
+        looked_at: The tasks that were looked at.
+        shards: The shards that are known to have ended, in order.
     """
 
     summary: Summary
     open: tuple[TaskRecord, ...] = ()
     unseen: int = 0
     moved_at: datetime | None = None
+    looked_at: tuple[TaskRecord, ...] = ()
+    shards: Sequence[int] = ()
 
     @property
     def in_flight(self) -> int:

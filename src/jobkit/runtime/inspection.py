@@ -62,6 +62,11 @@ class Inspection:
             provenance=self._provenance,
         )
 
+    def diagnose(self) -> Diagnosis:
+        """Read what tells why the job does not move, and no more. Raises UnknownJob."""
+        chain = self._repository.get_chain(self._job_id)
+        return self._diagnose(self._look(chain, self._counting.open_stages(chain)))
+
     def _look(self, chain: Chain, counts: Mapping[int, Count]) -> Evidence:
         job = chain.job
         stage = None if job.stage is None else chain.find_stage(job.stage)

@@ -481,6 +481,11 @@ class Repository:
         select = (*_STATE, *_ERROR, *_OWNER, *_TIMES, "worker")
         return self._tasks(stage, first, size, where=(), select=select)
 
+    def begun_tasks(self, stage: StageRecord, first: int, size: int) -> Iterator[TaskRecord]:
+        """Yield the same of the tasks of a range that are not queued, in index order."""
+        where = (Condition("status", "ne", Status.QUEUED.value),)
+        return self._tasks(stage, first, size, where=where, select=(*_STATE, *_ERROR, *_OWNER, *_TIMES, "worker"))
+
     def timed_tasks(self, stage: StageRecord, first: int, size: int) -> Iterator[TaskRecord]:
         """Yield the tasks of a range that were begun, with their times and instances, in index order."""
         where = (Condition("started_at", "gt", ""),)

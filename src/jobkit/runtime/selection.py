@@ -8,14 +8,14 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
-from .errors import InvalidFilter, did_you_mean
+from .errors import InvalidFilter, RowDamaged, StoreTooNew, did_you_mean
 from .model import JobRecord, Listed, Status
 from .outbox import Each
 from .payload import stored_json, to_json
 from .repository import Repository
 from .times import read_time
 
-_READ_AT_ONCE: Final = 100
+READ_AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,29 +32,54 @@ class Selection:
     params: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def find(
-        self, repository: Repository, each: Each[Any], *, on_gone: Callable[[Listed], None] = lambda _: None
+        self,
+        repository: Repository,
+        each: Each[Any],
+        *,
+        on_gone: Callable[[Listed], None] = lambda _: None,
+        damaged: list[str] | None = None,
+        at_once: int = READ_AT_ONCE,
     ) -> Iterator[JobRecord]:
-        """Yield the jobs that are meant, newest first, read lazily and a hundred at a time (by `each`).
+        """Yield the jobs that are meant, newest first, read lazily and `at_once` at a time (by `each`).
 
-        `on_gone` is told of each row that lists a job which is not there (any more, or yet).
+        `on_gone` is told of each row that lists a job which is not there (any more, or yet). With `damaged`, a job whose
+        row can't be read is told there and left out; without it that raises RowDamaged or StoreTooNew.
         When only jobs that have not ended are meant, the short list of active ones is read instead of all.
         """
         listed = iter(self._listed(repository))
-        while page := list(islice(listed, _READ_AT_ONCE)):
+        while page := list(islice(listed, at_once)):
             found: dict[tuple[str, str], JobRecord] = {}
+            unread: set[tuple[str, str]] = set()
 
-            def read(entry: Listed, found: dict[tuple[str, str], JobRecord] = found) -> None:
-                job = repository.find_job(entry.job_id)
+            def read(
+                entry: Listed,
+                found: dict[tuple[str, str], JobRecord] = found,
+                unread: set[tuple[str, str]] = unread,
+            ) -> None:
+                try:
+                    job = repository.find_job(entry.job_id)
+                except (RowDamaged, StoreTooNew) as exc:
+                    if damaged is None:
+                        raise
+                    damaged.append(str(exc))
+                    unread.add((entry.job_id, entry.epoch))
+                    return
                 if job is not None and job.epoch == entry.epoch:  # else the row has outlived its job
                     found[entry.job_id, entry.epoch] = job
 
             each(page, read)
             for entry in page:
                 job = found.pop((entry.job_id, entry.epoch), None)
-                if job is None:
+                if job is not None:
+                    if self._means(job):
+                        yield job
+                elif (entry.job_id, entry.epoch) not in unread:
                     on_gone(entry)
-                elif self._means(job):
-                    yield job
+
+    @property
+    def needs_rows(self) -> bool:
+        """Whether the rows of jobs must be read to tell which are meant: the index alone does not."""
+        return bool(self.params or self.statuses)
 
     def _listed(self, repository: Repository) -> Iterator[Listed]:
         if self.statuses and not any(status.ended for status in self.statuses):

@@ -1,0 +1,73 @@
+"""Pages of a list of jobs: what a filter finds, in some order, after the last job of the page before."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final
+
+from .errors import InvalidFilter, did_you_mean
+from .model import JobRecord
+from .outbox import Each
+from .overview import Order, Page, took_s
+from .repository import Repository
+from .selection import READ_AT_ONCE, Selection
+
+
+def list_jobs(
+    repository: Repository,
+    selection: Selection,
+    *,
+    each: Each[Any],
+    now: datetime,
+    limit: int,
+    order: Order = Order.CREATED,
+    reverse: bool = False,
+    after: JobRecord | None = None,
+) -> Page:
+    """Return up to `limit` jobs that are meant, those that follow `after` in this order where it is given.
+
+    Newest first, no more is read than what is shown and what the filter passes over. Any other order has to look at
+    every job that is meant, and keeps no more than a page of them.
+    """
+    key = _KEYS[order]
+    damaged: list[str] = []
+    streams = order is Order.CREATED and not reverse
+    if streams and after is not None:
+        before = after.created_at if selection.before is None else min(after.created_at, selection.before)
+        selection = replace(selection, before=before)
+    found: Iterator[JobRecord] = selection.find(
+        repository, each, damaged=damaged, at_once=limit + 1 if streams and not selection.needs_rows else READ_AT_ONCE
+    )
+    if after is not None:
+        last = key(after, now)
+        found = (job for job in found if (key(job, now) < last if reverse else key(job, now) > last))
+    if streams:
+        page = list(islice(found, limit + 1))
+    else:
+        page = (heapq.nlargest if reverse else heapq.nsmallest)(limit + 1, found, key=lambda job: key(job, now))
+    return Page(
+        jobs=tuple(page[:limit]),
+        after=page[limit - 1].job_id if len(page) > limit else None,
+        damaged=tuple(sorted(damaged)),
+    )
+
+
+_KEYS: Final[dict[Order, Callable[[JobRecord, datetime], tuple[Any, ...]]]] = {
+    Order.CREATED: lambda job, _: (-job.created_at.timestamp(), job.job_id),
+    Order.UPDATED: lambda job, _: (-job.updated_at.timestamp(), job.job_id),
+    Order.TOOK: lambda job, now: (-took_s(job, now), job.job_id),
+    Order.TYPE: lambda job, _: (job.job_type, -job.created_at.timestamp(), job.job_id),
+}
+
+
+def read_order(name: str) -> Order:
+    """Read an order as users write it. Raises InvalidFilter."""
+    try:
+        return Order(name)
+    except ValueError:
+        reason = f"must be one of {', '.join(Order)}.{did_you_mean(name, map(str, Order))}"
+        raise InvalidFilter(name="sort", value=name, reason=reason) from None
