@@ -86,6 +86,22 @@ def test_a_job_is_submitted_shown_and_worked_on_from_anywhere(jobkit: Jobkit):
     assert KEY not in said
 
 
+def test_a_whole_installation_is_looked_at_as_a_local_one_is(jobkit: Jobkit):
+    jobkit("run", "hello_worlds", "--n", "1", "--store", "azure")
+    job_id = json.loads(jobkit("submit", "hello_worlds", "--n", "2", "--store", "azure", "--json").stdout)["job_id"]
+
+    found = json.loads(jobkit("inspect", "--store", "azure", "--json").stdout)
+
+    assert ([job["job_id"] for job in found["active"]["jobs"]], found["warnings"]) == ([job_id], [])
+    assert [(job["status"], job["completed"]) for job in found["ended"]] == [("completed", 2)]
+    assert sum(found["throughput"]["tasks"]) == pytest.approx(2)
+    assert (found["instances"]["processes"], len(found["instances"]["seen"])) == (None, 1)
+    assert [(queue["messages"], queue["visible"], queue["in_flight"]) for queue in found["queues"]] == [
+        (1, 1, 0),
+        *[(0, 0, 0)] * 3,
+    ]
+
+
 def test_two_hubs_in_one_account_do_not_see_each_other(jobkit: Jobkit, tmp_path: Path):
     other = Jobkit(tmp_path)
     job_id = json.loads(jobkit("run", "hello_worlds", "--n", "1", "--store", "azure", "--json").stdout)["job_id"]

@@ -375,6 +375,29 @@ def test_a_job_can_be_cancelled_while_it_runs(made: MadeApp, client: Client):
     wait_until_idle(made)
 
 
+def test_the_whole_installation_can_be_looked_at(made: MadeApp, client: Client):
+    failed = client.run("raises", {"n": 2, "bad": 1})
+    job = client.run("hello_worlds", {"n": 2})
+    wait_until_idle(made)
+
+    listed = client.get("jobs?type=hello_worlds,raises&since=1h&limit=2").document
+    rest = client.get(f"jobs?after={job['job_id']}&limit=1").document
+    filtered = client.get("jobs?type=raises&status=failed&param=bad%3D1").document
+    queues = client.get("queues").document["queues"]
+    glance = client.get("installation").document
+
+    assert [each["job_id"] for each in listed["jobs"]] == [job["job_id"], failed["job_id"]]
+    assert [each["job_id"] for each in rest["jobs"]] == [failed["job_id"]]
+    assert filtered["jobs"][0] == {name: failed[name] for name in filtered["jobs"][0]}
+    assert [(queue["name"], queue["messages"], queue["peeked"]) for queue in queues] == [
+        (name, 0, []) for name in QUEUES
+    ]
+    assert (glance["warnings"], glance["ended"][0]["job_id"]) == ([], job["job_id"])
+    assert [client.get(f"jobs?{query}").status for query in ("status=odd", "limit=0", "sort=age", "stat=failed")] == (
+        [400] * 4
+    )
+
+
 def test_foreign_messages_end_in_the_poison_table_and_disturb_no_job(tmp_path: Path, start: Callable[..., Client]):
     app = MadeApp(tmp_path / "app")
     app.set_queues(maxDequeueCount=2)

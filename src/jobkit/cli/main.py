@@ -26,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich help takes as long to import as all the rest
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-inspect_app = typer.Typer(help="Show what is in a store. For example: jobkit inspect job 3f9c.", no_args_is_help=True)
+inspect_app = typer.Typer()
 app.add_typer(inspect_app, name="inspect")
 poison_app = typer.Typer(
     help="Do something with poison messages. For example: jobkit poison requeue --all.", no_args_is_help=True
@@ -44,25 +44,21 @@ StoreOption = Annotated[
     str, typer.Option("--store", metavar="local[:PATH]|azure", help="Where jobs are kept.", show_default=True)
 ]
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help="Jobs, by their ids or how these begin.")]
+Ids = Annotated[
+    list[str] | None, typer.Argument(metavar="[ID...]", help="Jobs, by their ids or how these begin; or give a filter.")
+]
 Statuses = Annotated[
     list[str] | None,
-    typer.Option(
-        "--status", metavar="STATUS", help="Instead of ids: jobs that are queued, processing, completed, failed."
-    ),
+    typer.Option("--status", metavar="STATUS", help="Only jobs that are queued, processing, completed, failed."),
 ]
-Types = Annotated[
-    list[str] | None, typer.Option("--type", metavar="JOB_TYPE", help="Instead of ids: jobs of this type.")
-]
+Types = Annotated[list[str] | None, typer.Option("--type", metavar="JOB_TYPE", help="Only jobs of this type.")]
 Since = Annotated[
     str | None,
-    typer.Option(
-        "--since", metavar="TIME", help="Instead of ids: jobs created since then: 30m, 12h, 2d, a date, a time."
-    ),
+    typer.Option("--since", metavar="TIME", help="Only jobs created since then: 30m, 12h, 2d, a date, a time."),
 ]
 ParamValues = Annotated[
     list[str] | None,
-    typer.Option("--param", metavar="NAME=VALUE", help="Instead of ids: jobs with this value of a parameter."),
+    typer.Option("--param", metavar="NAME=VALUE", help="Only jobs with this value of a parameter."),
 ]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the job.")]
 Yes = Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask.")]
@@ -432,6 +428,70 @@ def deprecate(
     )
 
 
+@inspect_app.callback(invoke_without_command=True, options_metavar="[OPTIONS]", subcommand_metavar="[SCREEN]")
+def inspect(
+    context: typer.Context,
+    *,
+    watch: Watch = False,
+    svg: Svg = None,
+    json: Json = False,
+    store: StoreOption = "local",
+) -> None:
+    """Show what is in a store, at a glance or screen by screen. For example: jobkit inspect --watch."""
+    screen = context.invoked_subcommand
+    if screen is None:
+        from .inspect_installation import show_installation
+        from .screens import How
+
+        show_installation(how=How(json=json, watch=watch, svg=svg), store=store)
+        return
+    for name in ("watch", "svg", "json", "store"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            from jobkit.runtime.errors import OptionsContradict
+
+            raise OptionsContradict(
+                option=f"--{name}", reason=f"goes after the screen: jobkit inspect {screen} --{name}"
+            )
+
+
+@inspect_app.command("jobs")
+def inspect_jobs(
+    *,
+    status: Statuses = None,
+    job_type: Types = None,
+    since: Since = None,
+    param: ParamValues = None,
+    sort: Annotated[
+        str, typer.Option(metavar="[created|updated|took|type]", help="Newest first, latest, longest, by type.")
+    ] = "created",
+    reverse: Annotated[bool, typer.Option("--reverse", metavar="", help="The other way round.")] = False,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=1_000, help="How many jobs a page.")] = 20,
+    after: Annotated[
+        str | None, typer.Option(metavar="ID", help="The next page: the jobs after this one, the last of a page.")
+    ] = None,
+    watch: Watch = False,
+    svg: Svg = None,
+    json: Json = False,
+    store: StoreOption = "local",
+) -> None:
+    """List jobs, newest first. For example: jobkit inspect jobs --status failed --since 2d."""
+    from .inspect_installation import Filter, show_jobs
+    from .screens import How
+
+    wanted = Filter(
+        statuses=status or [],
+        job_types=job_type or [],
+        since=since,
+        params=param or [],
+        sort=sort,
+        reverse=reverse,
+        limit=limit,
+        after=after,
+    )
+    show_jobs(wanted, how=How(json=json, watch=watch, svg=svg), store=store)
+
+
 @inspect_app.command("job")
 def inspect_job(
     job_id: Annotated[str, typer.Argument(metavar="ID", help="The job's id, or how it begins.")],
@@ -589,6 +649,22 @@ def inspect_task(
     from .screens import How
 
     show_task(task_id, How(json=json, watch=watch, svg=svg), store=store)
+
+
+@inspect_app.command("queues")
+def inspect_queues(
+    *,
+    limit: Annotated[int, typer.Option(metavar="N", min=0, max=32, help="How many messages of each to show.")] = 5,
+    watch: Watch = False,
+    svg: Svg = None,
+    json: Json = False,
+    store: StoreOption = "local",
+) -> None:
+    """Show the queues, and what waits there. For example: jobkit inspect queues --limit 20."""
+    from .inspect_installation import show_queues
+    from .screens import How
+
+    show_queues(peek=limit, how=How(json=json, watch=watch, svg=svg), store=store)
 
 
 def main() -> NoReturn:

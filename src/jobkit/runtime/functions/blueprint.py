@@ -17,7 +17,7 @@ from jobkit.runtime.service import Submitted
 from jobkit.runtime.settings import hub_name
 from jobkit.runtime.storage.ports import Delivery
 
-from . import operations, poison_routes, routes, upkeep
+from . import operations, overview_routes, poison_routes, routes, upkeep
 from .answers import answer_json, answer_or_problem
 from .app import App
 
@@ -73,6 +73,11 @@ def blueprint(controllers: Sequence[str] = DEFAULT_MODULES) -> JobBlueprint:
     _add_route(made, "readyz", "GET", "readyz", lambda _: routes.check_ready(app))
     _add_route(made, "health", "GET", "health", lambda _: routes.show_health(app))
     _add_route(made, "submit_job", "POST", "jobs/{job_type}", lambda req: routes.submit_job(app, req))
+    _add_route(made, "list_jobs", "GET", "jobs", lambda req: overview_routes.list_jobs(app, req))
+    _add_route(made, "list_queues", "GET", "queues", lambda req: overview_routes.list_queues(app, req))
+    _add_route(
+        made, "show_installation", "GET", "installation", lambda req: overview_routes.show_installation(app, req)
+    )
     _add_route(made, "show_job", "GET", "jobs/{job_id}", lambda req: routes.show_job(app, req))
     _add_route(made, "list_tasks", "GET", "jobs/{job_id}/tasks", lambda req: routes.list_tasks(app, req))
     _add_route(made, "cancel_job", "POST", "jobs/{job_id}/cancel", lambda req: operations.cancel_job(app, req))

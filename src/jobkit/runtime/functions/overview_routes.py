@@ -1,0 +1,79 @@
+"""What the HTTP functions over a whole installation do: list its jobs, show its queues, and all at a glance."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import azure.functions as func
+
+from jobkit.runtime.concerns import find_concerns
+from jobkit.runtime.inspected import Diagnosis
+from jobkit.runtime.inspection import Inspection
+from jobkit.runtime.installation import Glance
+from jobkit.runtime.installation_documents import installation_document, jobs_document, queues_document
+from jobkit.runtime.listing import list_jobs as find_page
+from jobkit.runtime.listing import read_order
+from jobkit.runtime.overview import MOST_PEEKED
+from jobkit.runtime.processing import QUEUES
+from jobkit.runtime.queue_look import look_at_queue
+from jobkit.runtime.selection import read_selection
+
+from .answers import answer_json
+from .app import App
+from .requests import read_count, read_flag, read_query
+
+JOBS_FIELDS: Final = ("status", "type", "since", "param", "sort", "reverse", "limit", "after")
+DEFAULT_JOBS: Final = 20
+MOST_JOBS: Final = 1_000
+DEFAULT_PEEKED: Final = 5
+_STORE: Final = " --store azure"
+
+
+def list_jobs(app: App, request: func.HttpRequest) -> func.HttpResponse:
+    """List a page of the jobs that a filter finds, newest first unless told."""
+    query = read_query(request, JOBS_FIELDS)
+    service = app.service
+    repository, now = service.repository, service.clock.now()
+    after = query.get("after")
+    page = find_page(
+        repository,
+        read_selection(
+            statuses=_several(query, "status"),
+            job_types=_several(query, "type"),
+            since=query.get("since"),
+            params=[query["param"]] if "param" in query else [],
+            now=now,
+        ),
+        each=service.outbox.each,
+        now=now,
+        limit=read_count(query, "limit", DEFAULT_JOBS, least=1, most=MOST_JOBS),
+        order=read_order(query.get("sort", "created")),
+        reverse=read_flag(query, "reverse"),
+        after=None if after is None else repository.get_chain(repository.resolve_job_id(after)).job,
+    )
+    return answer_json(jobs_document(page))
+
+
+def list_queues(app: App, request: func.HttpRequest) -> func.HttpResponse:
+    """Show the queues, and the first messages that wait there."""
+    query = read_query(request, ("limit",))
+    peek = read_count(query, "limit", DEFAULT_PEEKED, least=0, most=MOST_PEEKED)
+    return answer_json(queues_document([look_at_queue(app.queues, name) for name in QUEUES], peek=peek))
+
+
+def show_installation(app: App, request: func.HttpRequest) -> func.HttpResponse:
+    """Show the installation at a glance."""
+    read_query(request, ())
+    service, queues = app.service, app.queues
+    glance = Glance(service.repository, queues, each=service.outbox.each)
+    found = glance.read(service.clock.now(), living=None)
+
+    def diagnose(job_id: str) -> Diagnosis:
+        return Inspection(service, queues, job_id, options=_STORE).diagnose()
+
+    return answer_json(installation_document(found, list(find_concerns(found, diagnose=diagnose, store=_STORE))))
+
+
+def _several(query: dict[str, str], name: str) -> list[str]:
+    """Return the values of a field that may be given more than once: the host joins them by commas."""
+    return [value.strip() for value in query[name].split(",")] if name in query else []

@@ -1,0 +1,93 @@
+"""A page of a list of jobs, and the cells that each list of jobs has."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from jobkit.runtime.figures import span_text
+from jobkit.runtime.model import JobRecord
+from jobkit.runtime.overview import Page, took_s
+
+from .duration import duration_text
+from .job import STYLES, shown_text
+from .lines import Column, Lines, Row
+from .verdict import TELLING, first_line
+
+ID_CHARS: Final = 12  # of an id, where not all is shown: any unique beginning is the id
+TYPE_CHARS: Final = 24  # of a job type, where not all is shown
+WIDE: Final = 100
+ABOUT: Final = "error, or parameters"
+
+
+def jobs_view(page: Page, *, now: datetime, next_command: str | None, whole: bool = False) -> RenderableType:
+    """Show a page of jobs; `next_command` is what shows the next one. `whole` cuts nothing off."""
+    parts: list[RenderableType] = [Text(f"warning: {shown_text(each)}", style="red") for each in page.damaged]
+    if not page.jobs:
+        return Group(*parts, Text("No job matches."))
+    columns = (
+        *job_columns(),
+        Column(title="status"),
+        Column(title="stage", justify="right", from_width=WIDE),
+        Column(title="created"),
+        Column(title="took", justify="right"),
+    )
+    rows = [
+        Row(
+            cells=(
+                *job_cells(job, whole=whole),
+                status_cell(job),
+                Text(_stage(job)),
+                Text(ago_text(job.created_at, now)),
+                Text(duration_text(took_s(job, now))),
+            ),
+            note=about(job),
+            must=job.error is not None,
+        )
+        for job in page.jobs
+    ]
+    parts.append(Lines(columns=columns, rows=rows, note=ABOUT))
+    if next_command is not None:
+        parts += [Text(), Text(f"Next page: {next_command}", overflow="fold")]
+    return Group(*parts)
+
+
+def job_columns() -> tuple[Column, Column]:
+    """Return the columns that each list of jobs begins with."""
+    return Column(title="id"), Column(title="type", shrinks=True)
+
+
+def job_cells(job: JobRecord, *, whole: bool) -> tuple[Text, Text]:
+    """Return a job's cells in those columns."""
+    job_type = shown_text(job.job_type)
+    if not whole and len(job_type) > TYPE_CHARS:
+        job_type = f"{job_type[: TYPE_CHARS - 1]}…"
+    return Text(job.job_id if whole else job.job_id[:ID_CHARS]), Text(job_type)
+
+
+def status_cell(job: JobRecord) -> Text:
+    """Return a job's status in its colour."""
+    return Text(job.status.value, style=STYLES[job.status])
+
+
+def about(job: JobRecord) -> Text:
+    """Return why a job failed, or else what its parameters are, on one line."""
+    if job.error is not None:
+        kind = "" if job.error.type in TELLING else f"{job.error.type}: "
+        return Text(shown_text(f"{kind}{first_line(job.error.message)}"), style="red")
+    return Text(shown_text(job.params_json))
+
+
+def ago_text(time: datetime, now: datetime) -> str:
+    """Write how long ago something was: `12 s ago`, `3 h ago`."""
+    return f"{span_text((now - time).total_seconds())} ago"
+
+
+def _stage(job: JobRecord) -> str:
+    of = len(job.stage_numbers)
+    if job.status.ended:
+        return str(of)
+    return f"{of}/{of}" if job.stage is None else f"{job.stage_numbers.index(job.stage) + 1}/{of}"
