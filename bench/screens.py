@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/inspect.md from real jobs, some of them disturbed: python bench/screens.py [FOLDER].
+"""Draws the pictures of docs/inspect.md and docs/inspect-installation.md from real jobs, some of them disturbed: python bench/screens.py [FOLDER].
 
 Takes some 20 s. Ids, times and process numbers differ from time to time.
 """
@@ -126,6 +126,9 @@ def main() -> None:
         worker = project.start("worker", "--concurrency", "4")
         project.until(running, lambda job: job["stages"][0]["completed"] > 20)
         draw("job-running", "job", running[:8])
+        draw("installation")
+        draw("jobs", "jobs", "--since", "1h")
+        draw("queues", "queues", "--limit", "3")
         worker.kill()
         worker.wait()
         draw("job-stuck", "job", running[:8])
