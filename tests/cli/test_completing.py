@@ -74,7 +74,7 @@ def forget_imports() -> None:
     ("line", "words"),
     [
         ("re", ["repair", "retry"]),
-        ("inspect ", ["job"]),
+        ("inspect ", ["jobs", "job", "poison", "tasks", "task", "queues"]),
         ("run ", ["hello_worlds", "tiles"]),
         ("submit t", ["tiles"]),
         ("dev t", ["tiles"]),

@@ -151,7 +151,12 @@ def test_a_store_elsewhere_is_named_in_the_command_that_looks_again(jobkit: InPr
 
     assert command == "Look again: jobkit inspect job c9b3a836b04f --store 'local:my jobs/here.db'"
     looked = jobkit("inspect", "job", "c9b3a836b04f", "--store", "local:my jobs/here.db")
-    assert (looked.code, looked.out) == (0, done.out.rpartition("\n\nLook")[0] + "\n")
+    same, _, hashed = looked.out.rpartition("\n\nThe id is the hash of\n")
+    assert (looked.code, same) == (0, done.out.rpartition("\n\nLook")[0])
+    assert (
+        hashed
+        == '  {"hash":1,"job_type":"hello_worlds","params":{"n":1},"run":1,"source":null,"stages":null,"version":1}\n'
+    )
 
 
 def test_hubs_in_one_store_do_not_see_each_other(jobkit: InProcess, monkeypatch: pytest.MonkeyPatch):
