@@ -376,8 +376,8 @@ def test_a_job_can_be_cancelled_while_it_runs(made: MadeApp, client: Client):
 
 
 def test_the_whole_installation_can_be_looked_at(made: MadeApp, client: Client):
-    failed = client.run("raises", {"n": 2, "bad": 1})
-    job = client.run("hello_worlds", {"n": 2})
+    failed = client.run("raises", {"n": 7, "bad": 1})  # of these parameters no other test has made a job
+    job = client.run("hello_worlds", {"n": 8})
     wait_until_idle(made)
 
     listed = client.get("jobs?type=hello_worlds,raises&since=1h&limit=2").document
@@ -488,6 +488,9 @@ def test_only_livez_needs_no_key(client: Client):
         ("GET", "readyz"): 401,
         ("GET", "health"): 401,
         ("POST", "jobs/hello_worlds"): 401,
+        ("GET", "jobs"): 401,
+        ("GET", "queues"): 401,
+        ("GET", "installation"): 401,
         ("GET", "jobs/abc"): 401,
         ("GET", "jobs/abc/tasks"): 401,
         ("POST", "jobs/abc/cancel"): 401,

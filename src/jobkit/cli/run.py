@@ -145,10 +145,11 @@ class _Run:
             lost=lambda number: self._instance_lost(watch, number),
         )
         try:
-            instance.start()
-            fleet.start()
-            with interrupts_by_sigterm(), self._display(watch) as show:
-                ended = self._wait(watch, instance, show)
+            with interrupts_by_sigterm():  # before anything runs that would be left
+                instance.start()
+                fleet.start()
+                with self._display(watch) as show:
+                    ended = self._wait(watch, instance, show)
             self._took_s = time.monotonic() - self._started
             if not ended:
                 seconds = self._arguments.extra["timeout"]
