@@ -292,6 +292,18 @@ def test_a_damaged_row_is_told_and_the_other_jobs_looked_at(drive: Drive):
     ]
 
 
+def test_one_job_is_told_what_inspect_job_tells_of_it(drive: Drive):
+    driver = drive(two_stages())
+    job_id = driver.submit("two_stages", {"n": 3})
+    driver.clock.advance(60)
+
+    found = list(check_job(job_id, access(driver), store(driver), write=True))
+
+    name = f"job {job_id[:12]}"
+    text = "stuck, no worker: the message that plans stage 1 has waited 60 s in queue jobs and nobody takes it"
+    assert told(iter(found))[1:-1] == [(name, "warning", text)]
+
+
 @pytest.mark.parametrize("state", ["sound", "broken", "running"])
 def test_one_job(drive: Drive, state: str):
     driver = drive(two_stages())

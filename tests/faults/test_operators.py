@@ -14,6 +14,8 @@ from fault_cases import JOBS, Trial, every_single_fault
 from faulty import Kind
 from jobkit.runtime.caretaking import Caretaker
 from jobkit.runtime.errors import NothingToRetry, NotToBePurged, UnknownJob
+from jobkit.runtime.inspection import Inspection
+from jobkit.runtime.invariants import broken_invariants
 from jobkit.runtime.operator import Operator
 from jobkit.runtime.purging import Purging
 from jobkit.runtime.selection import Selection
@@ -42,6 +44,15 @@ def purge(driver: Driver, job_id: str) -> None:
     assert job.status.ended  # and nobody needs it any more
 
 
+def examine(driver: Driver, job_id: str) -> None:
+    """What `doctor --job` does."""
+    repository = driver.repository
+    chain = repository.find_chain(job_id)
+    if chain is not None:
+        assert broken_invariants(repository, chain) == []
+        Inspection(driver.service, driver.store.queues, job_id).diagnose()
+
+
 def look_after(driver: Driver, job_id: str) -> None:
     for _ in range(2):
         care = Caretaker(driver.service, by="the timer").look_after(retention=MONTH, most=timedelta(minutes=3))
@@ -64,7 +75,7 @@ def apart(act: Act) -> Callable[[Trial], Callable[[], None]]:
     return of
 
 
-@pytest.mark.parametrize("act", [retry, purge, look_after])
+@pytest.mark.parametrize("act", [retry, purge, examine, look_after])
 @pytest.mark.parametrize(
     ("store", "name"),
     [("memory", "three tasks in two stages"), ("memory", "two lanes with failures"), ("sqlite", "batches")],

@@ -9,6 +9,8 @@ from enum import Enum
 from typing import Final
 
 from jobkit.runtime.errors import RowDamaged, StoreTooNew, UnknownJob
+from jobkit.runtime.inspected import Weight
+from jobkit.runtime.inspection import Inspection
 from jobkit.runtime.invariants import broken_invariants
 from jobkit.runtime.messages import POISON_SUFFIX
 from jobkit.runtime.model import Chain, Listed
@@ -88,7 +90,7 @@ def check_job(job_id: str, access: Access, opened: Opened, *, write: bool) -> It
     chain = repository.get_chain(job_id)
     name = f"job {job_id[:_SHOWN]}"
     if chain.job.is_purging:
-        fix = f"go on with it: jobkit purge{access.option}"
+        fix = f"go on with it: jobkit purge {job_id[:_SHOWN]}{access.option}"
         yield _TELL.not_checked(name, "it is being purged: some of its rows are gone", fix)
         return
     broken = broken_invariants(repository, chain)
@@ -104,9 +106,22 @@ def check_job(job_id: str, access: Access, opened: Opened, *, write: bool) -> It
     now = opened.service.clock.now()
     names = [found.name for found in look.findings if listed is None or _holds(found.name, look, listed, now)]
     yield from _told(look, names, access)
+    if not chain.job.status.ended and not broken:
+        yield from _diagnosed(job_id, set(names), access, opened)
     if not chain.job.status.ended and not names:
         evidence = f"whether it moves, and what is final only when it has ended (it is {chain.job.status})"
         yield _TELL.not_checked(name, evidence, "the same again in 10 minutes")
+
+
+def _diagnosed(job_id: str, known: set[str], access: Access, opened: Opened) -> Iterator[Finding]:
+    """Tell what `inspect job` would of a job that has not ended, but what is `known`, and what that could not see."""
+    name = f"job {job_id[:_SHOWN]}"
+    found = Inspection(opened.service, opened.ports.queues, job_id, options=access.option).diagnose()
+    for finding in found.findings:
+        if finding.weight is not Weight.NOTE and finding.remedy and finding.name not in known:
+            yield _TELL.warning(name, f"{finding.weight}, {finding.name}: {finding.evidence}", finding.remedy)
+    for text in found.unchecked:
+        yield _TELL.not_checked(name, text, f"jobkit inspect job {job_id[:_SHOWN]}{access.option}")
 
 
 def _look(listed: Listed, access: Access, opened: Opened, *, write: bool) -> tuple[_Seen, list[Finding]]:

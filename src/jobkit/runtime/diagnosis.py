@@ -32,6 +32,16 @@ def diagnose(evidence: Evidence) -> Diagnosis:
     return Diagnosis(findings=tuple(findings), unchecked=tuple(dict.fromkeys(make.unchecked)))
 
 
+#: What repair says is broken, and the message that would mend it if it were there.
+_WAITS_FOR: Final = {
+    "not planned": Kind.PLAN,
+    "never sealed": Kind.PLAN,
+    "not completed": Kind.COMPLETE,
+    "not reopened": Kind.REOPEN,
+    "stop not finished": Kind.STOP,
+}
+
+
 class _Judge:
     def __init__(self, evidence: Evidence, found: Findings) -> None:
         self._evidence = evidence
@@ -81,7 +91,7 @@ class _Judge:
             yield self._found.stuck("not listed", f"the job is {self._job.status} and not among the active jobs")
         names: set[str] = set()
         for broken in evidence.broken:
-            if broken.name != "not listed":
+            if broken.name != "not listed" and not self._is_there(broken.name):
                 names.add(broken.name)
                 yield self._found.stuck(broken.name, broken.evidence, force=False)
         counted = [group.failure for count in evidence.counts.values() for group in count.summary.errors]
@@ -91,6 +101,12 @@ class _Judge:
         for finding in self._of_stage(stage):
             if not (names and finding.name == LOST):  # repair has said what is broken
                 yield finding
+
+    def _is_there(self, broken: str) -> bool:
+        """Whether the message is in a queue that repair, which does not look there, may take for lost."""
+        kind = _WAITS_FOR.get(broken)
+        queues = (self._found.queue(name) for name in (JOBS_QUEUE, JOBS_QUEUE + POISON_SUFFIX))
+        return any(seen.message.kind is kind for queue in queues for seen in queue.seen)
 
     def _of_stage(self, stage: StageRecord | None) -> Iterator[Finding]:
         if stage is None:
