@@ -45,8 +45,8 @@ def test_all_operations_are_done_and_their_etags_returned(backend: Backend) -> N
         "upserted": ({"n": 6}, etags[4]),
         "new": ({"n": 7}, etags[5]),
     }
-    assert etags[3] == ""
-    assert len(set(etags)) == 6
+    assert [not etag for etag in etags] == [False, False, False, True, False, False]
+    assert not {merged, replaced} & set(etags)  # no row has one again; two rows may have the same (Azurite's are times)
 
 
 @pytest.mark.parametrize(
