@@ -215,3 +215,20 @@ def test_what_does_not_hash_to_the_id_is_not_told(drive: Drive) -> None:
     assert find_provenance(replace(job, version=2)) is None
     assert find_provenance(replace(job, params_json='["a"]')) is None
     assert find_provenance(replace(job, params_json=json.dumps({f"p{n}": n for n in range(40)}))) is None
+
+
+def test_rows_are_read_again_only_where_open_tasks_were_seen(
+    drive: Drive, store: Store, reading: Reading, repository: Repository, clock: ManualClock
+) -> None:
+    driver = drive(one_stage(abs))
+    job_id = driver.submit("one_stage", {"n": 2_000})
+    driver.run(deliveries=1)  # planned
+    chain = repository.get_chain(job_id)
+    counting = Counting(repository)
+    count = counting.count(chain.stages[0])
+    first = reading.spent()
+
+    again = list(counting.open_again(chain.stages[0], count))
+
+    assert [task.ref.index for task in again] == list(range(1_500)) == [task.ref.index for task in count.open]
+    assert (first, reading.spent()) == (2 + 1_500, 1_500)

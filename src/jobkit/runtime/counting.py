@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from .inspected import Count
-from .model import Chain, StageRecord, StageState, Summary
+from .model import Chain, StageRecord, StageState, Summary, TaskRecord
 from .repository import Repository
 from .rows import GROUP, SHARD
 from .summary import merge, summarise
@@ -62,6 +62,12 @@ class Counting:
             looked_at=tuple(found),
             shards=sorted(set(range(-(-tasks // SHARD))).difference(unmarked)),
         )
+
+    def open_again(self, stage: StageRecord, count: Count) -> Iterator[TaskRecord]:
+        """Read again the rows where open tasks were seen; yield those that are open."""
+        shards = sorted({task.ref.index // SHARD for task in count.open})
+        found = (task for first, size in _runs(shards) for task in self._read(stage, first, size))
+        return (task for task in found if not task.status.ended)
 
     def _markers(self, stage: StageRecord, shards: int) -> tuple[dict[int, Summary], dict[int, Summary]]:
         """Read the markers of the groups that have ended, and those of the shards of the others."""

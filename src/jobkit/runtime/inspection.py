@@ -91,7 +91,10 @@ class Inspection:
         if not any(finding.name == LOST for finding in found.findings):
             return found
         chain = self._repository.get_chain(self._job_id)
-        tasks = (task for count in self._counting.open_stages(chain).values() for task in count.open)
+        counted = ((stage, evidence.counts.get(stage.number)) for stage in chain.stages)
+        tasks = (
+            task for stage, count in counted if count is not None for task in self._counting.open_again(stage, count)
+        )
         etags = frozenset([chain.job.etag, *(stage.etag for stage in chain.stages), *(task.etag for task in tasks)])
         return diagnose(replace(evidence, unmoved=etags))
 
