@@ -309,6 +309,25 @@ def test_a_failed_job_can_be_retried_and_a_completed_one_not(made: MadeApp, clie
     wait_until_idle(made)
 
 
+def test_a_job_is_diagnosed(made: MadeApp, client: Client):
+    failed = client.run("raises", {"n": 9, "bad": 2})
+    wait_until_idle(made)
+
+    found = client.get(f"jobs/{failed['job_id']}/diagnosis")
+
+    assert (found.status, found.document) == (
+        200,
+        {
+            "schema": 1,
+            "job_id": failed["job_id"],
+            "status": "failed",
+            "findings": [],
+            "unchecked": [],
+            "broken": [],
+        },
+    )
+
+
 def test_operators_do_to_many_jobs_what_they_do_to_one(made: MadeApp, client: Client):
     failed = [client.run("raises", {"n": n, "bad": 0})["job_id"] for n in (11, 12)]
     completed = client.run("raises", {"n": 1, "bad": 5})["job_id"]
@@ -492,6 +511,7 @@ def test_only_livez_needs_no_key(client: Client):
         ("GET", "queues"): 401,
         ("GET", "installation"): 401,
         ("GET", "jobs/abc"): 401,
+        ("GET", "jobs/abc/diagnosis"): 401,
         ("GET", "jobs/abc/tasks"): 401,
         ("POST", "jobs/abc/cancel"): 401,
         ("POST", "jobs/abc/retry"): 401,

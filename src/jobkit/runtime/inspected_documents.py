@@ -6,7 +6,7 @@ from typing import Any
 
 from .documents import error_document, job_document
 from .figures import took_s, waited_s
-from .inspected import Inspected, Outliers
+from .inspected import Diagnosis, Inspected, Outliers
 from .model import StageRecord
 from .summary import group_errors
 
@@ -17,16 +17,23 @@ def inspected_document(found: Inspected, verdict: str) -> dict[str, Any]:
     provenance = found.provenance
     inspection = {
         "verdict": verdict,
-        "findings": [
-            {"name": each.name, "weight": each.weight.value, "evidence": each.evidence, "remedy": each.remedy}
-            for each in found.diagnosis.findings
-        ],
-        "unchecked": list(found.diagnosis.unchecked),
+        **diagnosis_document(found.diagnosis),
         "stages": [_stage(found, stage) for stage in found.chain.stages],
         "hashed": None if provenance is None else provenance.canonical,
         "not_hashed": [] if provenance is None else list(provenance.left_out),
     }
     return job_document(found.chain, counts, audits=found.audits) | {"inspection": inspection}
+
+
+def diagnosis_document(found: Diagnosis) -> dict[str, Any]:
+    """Write as JSON data what was found of a job, and what could not be checked."""
+    return {
+        "findings": [
+            {"name": each.name, "weight": each.weight.value, "evidence": each.evidence, "remedy": each.remedy}
+            for each in found.findings
+        ],
+        "unchecked": list(found.unchecked),
+    }
 
 
 def _stage(found: Inspected, stage: StageRecord) -> dict[str, Any]:

@@ -79,6 +79,7 @@ def blueprint(controllers: Sequence[str] = DEFAULT_MODULES) -> JobBlueprint:
         made, "show_installation", "GET", "installation", lambda req: overview_routes.show_installation(app, req)
     )
     _add_route(made, "show_job", "GET", "jobs/{job_id}", lambda req: routes.show_job(app, req))
+    _add_route(made, "diagnose_job", "GET", "jobs/{job_id}/diagnosis", lambda req: routes.diagnose_job(app, req))
     _add_route(made, "list_tasks", "GET", "jobs/{job_id}/tasks", lambda req: routes.list_tasks(app, req))
     _add_route(made, "cancel_job", "POST", "jobs/{job_id}/cancel", lambda req: operations.cancel_job(app, req))
     _add_route(made, "retry_job", "POST", "jobs/{job_id}/retry", lambda req: operations.retry_job(app, req))

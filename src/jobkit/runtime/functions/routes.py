@@ -14,6 +14,9 @@ from jobkit import __version__
 from jobkit.runtime.counting import Counting
 from jobkit.runtime.documents import SCHEMA, job_document, task_document
 from jobkit.runtime.errors import JobkitError
+from jobkit.runtime.inspected_documents import diagnosis_document
+from jobkit.runtime.inspection import Inspection
+from jobkit.runtime.invariants import broken_invariants
 from jobkit.runtime.messages import JOBS_QUEUE
 from jobkit.runtime.model import Chain, StageRecord, Status
 from jobkit.runtime.processing import QUEUES
@@ -57,6 +60,24 @@ def show_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
     chain = _chain(app, request)
     audits = repository.audits(chain.job.job_id)
     return answer_json(job_document(chain, Counting(repository).open_summaries(chain), audits=audits))
+
+
+def diagnose_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
+    """Tell what keeps a job from moving or made it fail, and which invariants its rows break: all are read for that."""
+    read_query(request, ())
+    chain = _chain(app, request)
+    job = chain.job
+    found = Inspection(app.service, app.queues, job.job_id).diagnose()
+    broken = [] if job.is_purging else broken_invariants(app.service.repository, chain)
+    return answer_json(
+        {
+            "schema": SCHEMA,
+            "job_id": job.job_id,
+            "status": job.status.value,
+            **diagnosis_document(found),
+            "broken": broken,
+        }
+    )
 
 
 def list_tasks(app: App, request: func.HttpRequest) -> func.HttpResponse:
