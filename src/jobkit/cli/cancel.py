@@ -47,6 +47,6 @@ def main(wanted: Wanted, *, now: bool, reason: str, dry_run: bool, yes: bool, js
 
 def _line(chain: Chain) -> str:
     job = chain.job
-    stage = chain.find_stage(job.stage) if job.stage is not None else None
+    stage = chain.current_stage
     where = "" if stage is None else f", at stage {stage.number} {stage.name}"
     return f"job {job.job_id[:12]} {job.job_type}, {job.status.value}{where}"

@@ -176,7 +176,7 @@ def _repair(job_id: str, access: Access) -> str:
 
 
 def _size(chain: Chain) -> int:
-    stage = chain.find_stage(chain.job.stage) if chain.job.stage is not None else None
+    stage = chain.current_stage
     return 0 if stage is None else stage.task_count or 0
 
 

@@ -84,8 +84,7 @@ class Evidence:
     @property
     def stage(self) -> StageRecord | None:
         """The stage that the job is at."""
-        number = self.chain.job.stage
-        return None if number is None else self.chain.find_stage(number)
+        return self.chain.current_stage
 
     def is_still(self, etag: str, moved_at: datetime | None) -> bool:
         """Whether a row has not moved while the queues were looked at, nor just before.

@@ -69,7 +69,7 @@ class Inspection:
 
     def _look(self, chain: Chain, counts: Mapping[int, Count]) -> Evidence:
         job = chain.job
-        stage = None if job.stage is None else chain.find_stage(job.stage)
+        stage = chain.current_stage
         listed = self._repository.index.is_active(job)
         few = stage is None or (stage.task_count or 0) <= READ_WHOLE
         broken = Repair(self._service).look(job.job_id, note=False).findings if few and not job.status.ended else ()

@@ -110,12 +110,11 @@ class Glance:
 
     def _feel(self, chain: Chain, since: datetime, found: _Found) -> None:
         """Read how fast the tasks of a job's stage end, if they run."""
-        job = chain.job
-        stage = None if job.stage is None else chain.find_stage(job.stage)
+        stage = chain.current_stage
         if stage is not None and stage.state is StageState.SEALED:
             with _damage_kept(found):
                 count = self._counting.count(stage)
-                found.pulses[job.job_id] = read_pulse(self._repository, stage, count, since=since)
+                found.pulses[chain.job.job_id] = read_pulse(self._repository, stage, count, since=since)
 
     def _ask_last(self, chain: Chain, found: _Found) -> None:
         """Learn from the last task of an ended job which instance ran it."""

@@ -222,6 +222,11 @@ class Chain:
         return next((stage for stage in self.stages if stage.number == number), None)
 
     @property
+    def current_stage(self) -> StageRecord | None:
+        """The stage that the job is at; None when all have ended."""
+        return None if self.job.stage is None else self.find_stage(self.job.stage)
+
+    @property
     def latest_stage(self) -> StageRecord:
         """The last stage that has tasks: the one that runs, or ran last; the first one before there are any."""
         begun = [stage for stage in self.stages if stage.task_count is not None]

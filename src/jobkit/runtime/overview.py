@@ -115,8 +115,7 @@ class ActiveJob:
     @property
     def stage(self) -> StageRecord | None:
         """The stage it is at; None when all have ended."""
-        job = self.chain.job
-        return None if job.stage is None else self.chain.find_stage(job.stage)
+        return self.chain.current_stage
 
     @property
     def moved_at(self) -> datetime:

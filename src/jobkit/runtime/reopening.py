@@ -43,7 +43,7 @@ class Reopening:
             chain = service.find_chain(message)
             if chain is None or chain.job.status.ended:
                 return service.drop(message, "the job is gone, has ended or is in another round")
-            stage = chain.find_stage(chain.job.stage) if chain.job.stage is not None else None
+            stage = chain.current_stage
             if stage is None or stage.state is StageState.UNPLANNED:
                 return service.wake(chain)
             if stage.state is StageState.SEALED and message.plan in ("", stage.plan):

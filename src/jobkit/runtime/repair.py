@@ -74,7 +74,7 @@ class Repair:
         job = chain.job
         if job.status.ended:
             return Look(chain=chain, findings=tuple(self._of_ended(chain)), is_settled=True)
-        stage = chain.find_stage(job.stage) if job.stage is not None else None
+        stage = chain.current_stage
         census = self._count(chain, stage, force=force)
         findings: list[Finding] = []
         settled = force

@@ -91,7 +91,7 @@ def _verdict(chain: Chain, counts: Mapping[int, Summary]) -> Text:
     text = Text()
     text.append(f"{job.job_type} ", style="bold")
     text.append(job.status.value, style=f"bold {STYLES[job.status]}")
-    stage = chain.find_stage(job.stage) if job.stage is not None else None
+    stage = chain.current_stage
     if job.status.ended:
         text.append(f" in {duration_text((job.updated_at - job.created_at).total_seconds())}")
     elif stage is None:

@@ -33,7 +33,7 @@ def verdict(chain: Chain, counts: Mapping[int, Count], diagnosis: Diagnosis, now
     worst = diagnosis.findings[0] if diagnosis.findings else None
     if worst is not None and worst.weight is Weight.STUCK:
         return f"stuck: {worst.evidence}"
-    stage = None if job.stage is None else chain.find_stage(job.stage)
+    stage = chain.current_stage
     if worst is not None and worst.weight is Weight.WAITING and not _runs(stage, counts):
         return f"waiting: {worst.evidence}"
     if stage is None:
