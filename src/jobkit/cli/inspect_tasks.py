@@ -17,7 +17,6 @@ from .session import open_without_code
 from .stores import store_option
 
 _TASK_ID: Final = re.compile(r"([0-9a-f]+)-(\d{1,2})-(\d{1,9})")
-_NO_SLUG: Final = re.compile(r"[^a-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +120,10 @@ def _why_none(chain: Chain, stage: StageRecord | None) -> str:
 def _find_stage(chain: Chain, wanted: str | None) -> StageRecord:
     if wanted is None:
         return chain.latest_stage
-    for stage in chain.stages:
-        if wanted in (str(stage.number), stage.name, _NO_SLUG.sub("_", stage.name.lower()).strip("_")):
-            return stage
-    known = ", ".join(f"{stage.number} {stage.name!r}" for stage in chain.stages)
-    raise InvalidSetting(setting="--stage", value=wanted, reason=f"the job has the stages {known}")
+    stage = chain.find_stage_named(wanted)
+    if stage is None:
+        raise InvalidSetting(setting="--stage", value=wanted, reason=f"the job has the stages {chain.known_stages}")
+    return stage
 
 
 def _next_page(chain: Chain, page: Page, following: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -221,6 +222,15 @@ class Chain:
         """Return a stage by its number; None when it is none of this job's."""
         return next((stage for stage in self.stages if stage.number == number), None)
 
+    def find_stage_named(self, name: str) -> StageRecord | None:
+        """Return a stage by its number, name or slug as it is typed; None when it is none of this job's."""
+        return next((s for s in self.stages if name in (str(s.number), s.name, slug_of(s.name))), None)
+
+    @property
+    def known_stages(self) -> str:
+        """What may be typed for a stage, for whoever has typed another."""
+        return ", ".join(f"{stage.number} {stage.name!r}" for stage in self.stages)
+
     @property
     def current_stage(self) -> StageRecord | None:
         """The stage that the job is at; None when all have ended."""
@@ -306,3 +316,8 @@ class KeptMessage:
 def task_id(job_id: str, stage: int, index: int) -> str:
     """Derive a task's id: the first 16 digits of its job's, the stage's number and the index."""
     return f"{job_id[:16]}-{stage}-{index}"
+
+
+def slug_of(name: str) -> str:
+    """Return a stage's name as it can be typed: lower case, with underscores."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

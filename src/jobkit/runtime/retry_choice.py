@@ -10,7 +10,6 @@ from typing import Final
 from .errors import InvalidRetry, JobIsBeingPurged, NothingToRetry, did_you_mean
 from .model import Chain, StageRecord, StageState, Status, TaskRef
 from .repository import Repository
-from .stage import slug_of
 
 MOST_TASKS: Final = 1_000  # that can be named one by one: the stage row keeps them
 _TASK_ID: Final = re.compile(r"([0-9a-f]{16})-(\d{1,2})-(\d{1,10})")
@@ -99,10 +98,9 @@ def _named(chain: Chain, name: str | None, tasks: Sequence[str]) -> tuple[StageR
 
 
 def _find_stage(chain: Chain, name: str) -> StageRecord:
-    for stage in chain.stages:
-        if name in (str(stage.number), stage.name, slug_of(stage.name)):
-            return stage
+    stage = chain.find_stage_named(name)
+    if stage is not None:
+        return stage
     names = [stage.name for stage in chain.stages]
-    known = ", ".join(f"{stage.number} {stage.name!r}" for stage in chain.stages)
-    reason = f"it has no stage {name!r}.{did_you_mean(name, names)} There are: {known}"
+    reason = f"it has no stage {name!r}.{did_you_mean(name, names)} There are: {chain.known_stages}"
     raise InvalidRetry(job_id=chain.job.job_id, reason=reason)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import cached_property
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from .context import JobContext, TaskContext
 from .errors import DoesNotFit, InvalidController
+from .model import slug_of
 from .options import DEFAULT_RETRY_DELAY, Options
 from .payload import Codec, describe_validation
 
@@ -252,8 +252,3 @@ def _name(function: Callable[..., Any]) -> str:
 def _class_of(function: Callable[..., Any]) -> str:
     """Return the name of the class in whose body a function is defined, as the class itself will have it."""
     return getattr(function, "__qualname__", "").rpartition(".")[0] or _name(function)
-
-
-def slug_of(name: str) -> str:
-    """Return a stage's name as it can be typed: lower case, with underscores."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

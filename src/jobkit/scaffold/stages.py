@@ -9,7 +9,7 @@ from typing import Final
 
 from jobkit.runtime.controller import MAX_STAGES
 from jobkit.runtime.errors import WrongUsage, did_you_mean
-from jobkit.runtime.stage import slug_of
+from jobkit.runtime.model import slug_of
 
 #: Longer ones do not fit the lines of the generated code.
 LONGEST_NAME: Final = 40
