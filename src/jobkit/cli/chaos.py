@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jobkit.runtime.errors import OptionsContradict
+from jobkit.runtime.figures import counted
 from jobkit.runtime.model import JobRecord, task_id
 from jobkit.testing.chaos import Chaos, InjectedError
 from jobkit.testing.chaos_log import ChaosLog, ChaosReport, Rerun, read_log
@@ -102,7 +103,7 @@ def _reruns(report: ChaosReport) -> str:
     count = len(report.reruns)
     if not count:
         return "no task ran more than once"
-    tasks = "1 task" if count == 1 else f"{count:,} tasks"
+    tasks = counted(count, "task")
     differing = sum(rerun.differs for rerun in report.reruns)
     each = "to the same each time" if not differing else f"of which {differing:,} came to different results"
     return f"{tasks} ran more than once, {each}" if differing else f"{tasks} ran more than once and came {each}"

@@ -11,6 +11,7 @@ import typer
 from jobkit.runtime.clock import SystemClock
 from jobkit.runtime.documents import poison_act_document, poison_document
 from jobkit.runtime.errors import InvalidSetting, OptionsContradict
+from jobkit.runtime.figures import counted
 from jobkit.runtime.poison import ORIGINS, Done, Found, PoisonMessage, Wanted
 from jobkit.runtime.poison_acts import PoisonActs
 from jobkit.runtime.poison_search import PoisonSearch
@@ -68,7 +69,7 @@ def _frame(found: Found, store: str) -> Frame:
     return Frame(
         view=lambda _: poison_view(found, now=now, store=store_option(store)),
         document=lambda: poison_document(found),
-        line="1 poison message" if count == 1 else f"{count:,} poison messages",
+        line=counted(count, "poison message"),
     )
 
 

@@ -11,6 +11,7 @@ import typer
 from rich.status import Status as StatusLine
 
 from jobkit.runtime.errors import NotToBePurged, OptionsContradict
+from jobkit.runtime.figures import counted
 from jobkit.runtime.model import JobRecord
 from jobkit.runtime.purging import Purging
 from jobkit.runtime.selection import read_selection
@@ -37,7 +38,7 @@ class _Tally:
         self._told_at = time.monotonic()
 
     def __str__(self) -> str:
-        return f"{_count(self.jobs)} deleted, {self.rows:,} rows"
+        return f"{counted(self.jobs, 'job')} deleted, {self.rows:,} rows"
 
     def add(self, rows: int) -> None:
         """Count rows."""
@@ -120,7 +121,7 @@ def _tell(find: _Find, kept: list[str], *, json: bool) -> int:
     if json:
         print_json({"schema": 1, "purged": count, "rows": None, "kept": kept, "dry_run": True})
     elif count:
-        say(f"{_count(count)} would be deleted")
+        say(f"{counted(count, 'job')} would be deleted")
     return count
 
 
@@ -129,7 +130,7 @@ def _purge(purging: Purging, find: _Find, *, yes: bool) -> _Tally:
     if not yes:
         count = sum(1 for _ in find())
         if count:
-            confirm(f"Delete {_count(count)}, with all tasks and results?", yes=False)
+            confirm(f"Delete {counted(count, 'job')}, with all tasks and results?", yes=False)
     try:
         with tally.shown():
             for job in find():
@@ -139,7 +140,3 @@ def _purge(purging: Purging, find: _Find, *, yes: bool) -> _Tally:
         say(f"interrupted: {tally}; the same command goes on with what is left")
         raise typer.Exit(INTERRUPTED) from None
     return tally
-
-
-def _count(jobs: int) -> str:
-    return "1 job" if jobs == 1 else f"{jobs:,} jobs"

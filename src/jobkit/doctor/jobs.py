@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Final
 
 from jobkit.runtime.errors import RowDamaged, StoreTooNew, UnknownJob
+from jobkit.runtime.figures import counted
 from jobkit.runtime.inspected import Weight
 from jobkit.runtime.inspection import Inspection
 from jobkit.runtime.invariants import broken_invariants
@@ -71,15 +72,17 @@ def check_active(access: Access, opened: Opened, *, write: bool) -> Iterator[Fin
         evidence = f"{counts[_Seen.LEFT_OUT]} more active jobs were not looked at"
         yield _TELL.not_checked("jobs", evidence, f"jobkit repair --all --dry-run{access.option}")
     if counts[_Seen.NOW]:
-        evidence = f"{_jobs(counts[_Seen.NOW])}: only a later look can tell whether they move"
+        evidence = f"{counted(counts[_Seen.NOW], 'active job')}: only a later look can tell whether they move"
         yield _TELL.not_checked("jobs", evidence, "the same again in 10 minutes" if write else "without --dry-run")
     if counts[_Seen.SILENT]:
-        evidence = f"{_jobs(counts[_Seen.SILENT])} with tasks that run in silence, in stages without a timeout"
+        evidence = (
+            f"{counted(counts[_Seen.SILENT], 'active job')} with tasks that run in silence, in stages without a timeout"
+        )
         yield _TELL.not_checked(
             "jobs", evidence, "give those stages a timeout, and have their tasks call task.progress"
         )
     if counts[_Seen.MOVING]:
-        yield _TELL.ok("jobs", f"{_jobs(counts[_Seen.MOVING])}, moving")
+        yield _TELL.ok("jobs", f"{counted(counts[_Seen.MOVING], 'active job')}, moving")
     if not counts:
         yield _TELL.ok("jobs", "none is active")
 
@@ -178,7 +181,3 @@ def _repair(job_id: str, access: Access) -> str:
 def _size(chain: Chain) -> int:
     stage = chain.current_stage
     return 0 if stage is None else stage.task_count or 0
-
-
-def _jobs(count: int) -> str:
-    return "1 active job" if count == 1 else f"{count} active jobs"

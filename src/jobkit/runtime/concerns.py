@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from .errors import RowDamaged, StoreTooNew, UnknownJob
+from .figures import counted
 from .findings import QUIET_S
 from .inspected import Diagnosis, Weight
 from .messages import POISON_SUFFIX
@@ -78,7 +79,7 @@ def _unattended(found: Installation, store: str) -> Concern | None:
 def _poison(found: Installation, store: str, *, is_attended: bool) -> Iterator[Concern]:
     """Tell of messages that were given up: those that were kept, and those that nobody takes from a poison queue."""
     if found.kept_poison:
-        messages = "1 message" if found.kept_poison == 1 else f"{found.kept_poison:,} messages"
+        messages = counted(found.kept_poison, "message")
         yield Concern(
             name="poison",
             text=f"{messages} could not be understood and {'was' if found.kept_poison == 1 else 'were'} kept",

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from .evidence import Evidence, Seen
-from .findings import LOST, Findings, counted
+from .figures import counted
+from .findings import LOST, Findings
 from .inspected import Diagnosis, Finding, Weight
 from .messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE, Kind
 from .model import Failure, StageRecord, StageState, Status
@@ -94,8 +95,8 @@ class _Judge:
             if broken.name != "not listed" and not self._is_there(broken.name):
                 names.add(broken.name)
                 yield self._found.stuck(broken.name, broken.evidence, force=False)
-        counted = [group.failure for count in evidence.counts.values() for group in count.summary.errors]
-        yield from self._causes(counted)
+        failures = [group.failure for count in evidence.counts.values() for group in count.summary.errors]
+        yield from self._causes(failures)
         yield from self._poison()
         yield from self._cancel(stage)
         for finding in self._of_stage(stage):

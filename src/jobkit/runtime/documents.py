@@ -61,9 +61,9 @@ def task_document(task: TaskRecord) -> dict[str, Any]:
         "params": stored(task.params_json, "params"),
         "result": stored(task.result_json, "result"),
         "error": error_document(task.error),
-        "queued_at": _time(task.queued_at),
-        "started_at": _time(task.started_at),
-        "ended_at": _time(task.ended_at),
+        "queued_at": time_or_none(task.queued_at),
+        "started_at": time_or_none(task.started_at),
+        "ended_at": time_or_none(task.ended_at),
         "worker": task.worker,
     }
 
@@ -88,8 +88,8 @@ def _stage_document(stage: StageRecord, summary: Summary) -> dict[str, Any]:
         "task_count": stage.task_count,
         "completed": summary.completed,
         "failed": summary.failed,
-        "started_at": _time(stage.started_at),
-        "ended_at": _time(stage.ended_at),
+        "started_at": time_or_none(stage.started_at),
+        "ended_at": time_or_none(stage.ended_at),
     }
 
 
@@ -184,5 +184,6 @@ def coming_round(chain: Chain) -> int:
     return chain.job.round + chain.job.status.ended
 
 
-def _time(time: datetime | None) -> str | None:
+def time_or_none(time: datetime | None) -> str | None:
+    """Write a time that there may be as JSON data."""
     return None if time is None else write_time(time)

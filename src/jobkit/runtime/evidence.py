@@ -9,14 +9,14 @@ from typing import Final
 
 from .errors import MessageRefused, StoreUnavailable
 from .inspected import Count
-from .messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE, Message, decode_message
+from .messages import Message, decode_message
 from .model import Chain, StageRecord
 from .overview import QueueLook
+from .processing import QUEUES
 from .queue_look import look_at_queue
 from .repair import Finding as Broken
 from .storage.ports import Hidden, Queues, ShowsHidden
 
-LOOKED_AT_QUEUES: Final = (JOBS_QUEUE, TASKS_QUEUE, JOBS_QUEUE + POISON_SUFFIX, TASKS_QUEUE + POISON_SUFFIX)
 MOST_HIDDEN: Final = 1_000
 SETTLED_S: Final = 5.0  # who has written a row sends its message within that time
 
@@ -102,7 +102,7 @@ class Evidence:
         return max(time for time in times if time is not None)
 
 
-def look_at_queues(queues: Queues, chain: Chain, names: Iterable[str] = LOOKED_AT_QUEUES) -> dict[str, QueueEvidence]:
+def look_at_queues(queues: Queues, chain: Chain, names: Iterable[str] = QUEUES) -> dict[str, QueueEvidence]:
     """Look at the queues for a job's messages; one that does not answer says so in its `trouble`."""
     found: dict[str, QueueEvidence] = {}
     for name in names:

@@ -61,6 +61,11 @@ def span_text(seconds: float) -> str:
     return f"{whole} s"
 
 
+def counted(number: int, what: str) -> str:
+    """Write a number of things."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def took_s(task: TaskRecord) -> float | None:
     """Return how long a task's last attempt took; None when it has not begun or not ended."""
     if task.started_at is None or task.ended_at is None:

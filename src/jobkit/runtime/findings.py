@@ -8,10 +8,9 @@ from typing import Final
 from .evidence import Evidence, QueueEvidence, Seen
 from .figures import span_text
 from .inspected import Finding, Weight
-from .messages import JOBS_QUEUE, TASKS_QUEUE
+from .messages import JOBS_QUEUE, MAX_DEQUEUE_COUNT, TASKS_QUEUE
 
 QUIET_S: Final = 30.0  # a message that nobody takes for so long has nobody to take it
-MOST_DELIVERIES: Final = 5
 NOT_YET: Final = "not taken yet"
 LOST: Final = "lost message"
 
@@ -45,7 +44,7 @@ class Findings:
             return Finding(
                 name="failing message",
                 weight=Weight.WAITING,
-                evidence=f"{what} waits in queue {queue} after {tried} of {MOST_DELIVERIES} deliveries that did not finish",
+                evidence=f"{what} waits in queue {queue} after {tried} of {MAX_DEQUEUE_COUNT} deliveries that did not finish",
                 remedy="see the log of the instances; after the last one it goes to the poison queue",
             )
         return Finding(name=NOT_YET, weight=Weight.WAITING, evidence=text)
@@ -53,7 +52,9 @@ class Findings:
     def dead(self, text: str, seen: Seen, *, whose: str = "its") -> Finding:
         """Make the finding of an instance that is gone with a message that it has taken."""
         if seen.hidden is None:
-            back = f"{whose} message is back in the queue (delivery {seen.deliveries + 1} of {MOST_DELIVERIES} is next)"
+            back = (
+                f"{whose} message is back in the queue (delivery {seen.deliveries + 1} of {MAX_DEQUEUE_COUNT} is next)"
+            )
         else:
             back = f"{whose} message returns in {span_text((seen.hidden.visible_at - self._now).total_seconds())}, at once with a worker"
         remedy = f"{self.worker()}; or {self.command('repair', '--force')}"
@@ -99,8 +100,3 @@ class Findings:
         return f"jobkit worker{self._evidence.options}" + (
             ", or start the Function App" if self._evidence.options else ""
         )
-
-
-def counted(number: int, what: str) -> str:
-    """Write a number of things."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

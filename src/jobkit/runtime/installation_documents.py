@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from .documents import SCHEMA, job_document
+from .documents import SCHEMA, job_document, time_or_none
 from .messages import Kind
 from .model import Chain, JobRecord, task_id
 from .overview import ActiveJob, Concern, Installation, Page, Peeked, QueueLook
@@ -44,7 +44,7 @@ def queue_document(look: QueueLook, *, peek: int) -> dict[str, Any]:
         "visible": look.visible,
         "visible_is_exact": look.visible_is_exact,
         "in_flight": look.hidden,
-        "oldest_at": _time(look.oldest_at),
+        "oldest_at": time_or_none(look.oldest_at),
         "peeked": [_peeked_document(each) for each in look.peeked[:peek]],
     }
 
@@ -73,7 +73,7 @@ def installation_document(found: Installation, worries: Iterable[Concern]) -> di
         "schema": SCHEMA,
         "at": write_time(found.at),
         "warnings": [
-            {"name": each.name, "text": each.text, "since": _time(each.since), "command": each.command}
+            {"name": each.name, "text": each.text, "since": time_or_none(each.since), "command": each.command}
             for each in worries
         ],
         "active": {
@@ -126,7 +126,3 @@ def _throughput_document(through: Throughput) -> dict[str, Any]:
         "tasks": [round(count, 3) for count in through.counts],
         "tasks_a_second": round(through.a_second, 6),
     }
-
-
-def _time(time: datetime | None) -> str | None:
-    return None if time is None else write_time(time)

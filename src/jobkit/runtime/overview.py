@@ -12,10 +12,9 @@ from .inspected import Count
 from .messages import Message
 from .model import Chain, JobRecord, StageRecord
 from .rates import Ends, Throughput, left_at_rate_s, rate_a_second
+from .storage.limits import RECEIVE_MESSAGES
 
-MOST_PEEKED: Final = 32  # what one call may look at
-
-
+MOST_PEEKED: Final = RECEIVE_MESSAGES  # what one call may look at
 NEWEST: Final = 100  # jobs whose rows are read for a glance
 WINDOW_S: Final = 300.0  # of throughput
 RATE_WINDOW_S: Final = 120.0

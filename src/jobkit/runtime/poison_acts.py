@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from .errors import EntityChanged, EntityNotFound, LimitExceeded, RowDamaged, StoreTooNew, StoreUnavailable
+from .figures import counted
 from .messages import POISON_SUFFIX, Incoming
 from .operator import Operator
 from .poison import ORIGINS, Done, PoisonMessage, poison_id
@@ -66,8 +67,7 @@ class PoisonActs:
     def _note(self, found: Sequence[PoisonMessage], action: str, reason: str) -> None:
         counts = Counter(each.outlook.job.job_id for each in found if each.outlook and each.outlook.job)
         for job_id, count in counts.items():
-            what = "1 message" if count == 1 else f"{count:,} messages"
-            Operator(self._service, by=self._by).note(job_id, f"{action}: {what}", reason)
+            Operator(self._service, by=self._by).note(job_id, f"{action}: {counted(count, 'message')}", reason)
 
     def _each(self, found: Sequence[PoisonMessage], act: Act) -> list[Done]:
         """Act on each message, then remove it."""

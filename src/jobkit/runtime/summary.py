@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from .figures import took_s
 from .model import ErrorGroup, Failure, Status, Summary, TaskRecord
 
 MAX_ERROR_GROUPS = 5
@@ -66,9 +67,7 @@ def group_errors(tasks: Iterable[TaskRecord]) -> list[ErrorGroup]:
 
 
 def _of_one(task: TaskRecord) -> Summary:
-    duration_s = 0.0
-    if task.started_at is not None and task.ended_at is not None:
-        duration_s = max(0.0, (task.ended_at - task.started_at).total_seconds())
+    duration_s = took_s(task) or 0.0
     errors: tuple[ErrorGroup, ...] = ()
     if task.status is Status.FAILED:
         failure = task.error or Failure(type="Unknown", message="no error was stored")

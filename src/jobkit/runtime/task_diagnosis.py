@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from .evidence import Evidence, Seen
-from .figures import span_text
-from .findings import LOST, NOT_YET, Findings, counted
+from .figures import counted, span_text
+from .findings import LOST, NOT_YET, Findings
 from .inspected import Finding, Weight
 from .messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE, Kind
 from .model import StageRecord, Status, TaskRecord

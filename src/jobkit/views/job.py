@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from jobkit.runtime.figures import counted
 from jobkit.runtime.model import Audit, Chain, ErrorGroup, Failure, JobRecord, StageRecord, StageState, Status, Summary
 from jobkit.runtime.payload import stored_json
 
@@ -167,7 +168,7 @@ def _stage_time(stage: StageRecord, now: datetime | None) -> str:
 
 def error_group_view(stage: StageRecord, group: ErrorGroup) -> RenderableType:
     """Show how many tasks of a stage failed in one way, with the first of them as the example."""
-    tasks = "1 task" if group.count == 1 else f"{group.count:,} tasks"
+    tasks = counted(group.count, "task")
     head = Text(
         f"  stage {stage.number} {stage.name}: {tasks} failed with {group.failure.type}, first task {group.index}"
     )

@@ -9,6 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from jobkit.runtime.figures import counted
 from jobkit.runtime.model import Status
 
 from .duration import duration_text
@@ -61,8 +62,7 @@ def progress_view(stages: list[StageProgress], note: str = "") -> RenderableType
 def stage_line(stage: StageProgress) -> str:
     """Write a stage's progress as one line."""
     if stage.total is not None and not stage.ended and not stage.status.ended:
-        tasks = "1 task" if stage.total == 1 else f"{stage.total:,} tasks"
-        return f"stage {stage.number} {stage.name}: {tasks}"
+        return f"stage {stage.number} {stage.name}: {counted(stage.total, 'task')}"
     parts = ", ".join(part for part in (_counts(stage), _details(stage)) if part)
     return f"stage {stage.number} {stage.name}: {parts}"
 
