@@ -58,14 +58,14 @@ def open_chosen(wanted: Wanted, *, store: str, among: Iterable[Status]) -> Gener
     with open_without_code(store, wanted.job_ids[0] if wanted.job_ids else None) as session:
         service = session.service(lambda _: None)
         if wanted.job_ids:
-            yield service, iter(dict.fromkeys(map(service.repository.resolve_job_id, wanted.job_ids)))
+            yield service, iter(service.repository.resolve_job_ids(wanted.job_ids))
         else:
             yield service, _find(service, wanted, among)
 
 
 def _find(service: Service, wanted: Wanted, among: Iterable[Status]) -> Iterator[str]:
     if wanted.is_all:  # by their rows in the index alone: one that is damaged hides no other
-        return iter(dict.fromkeys(entry.job_id for entry in service.repository.index.active()))
+        return iter(service.repository.index.active_ids())
     selection = read_selection(
         statuses=wanted.statuses or list(among),
         job_types=wanted.job_types,

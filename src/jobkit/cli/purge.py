@@ -101,7 +101,7 @@ def _find(service: Service, purging: Purging, wanted: Wanted, older_than: str | 
         )
         return lambda: purging.find(selection, ended_before)
     named: list[JobRecord] = []
-    for job_id in dict.fromkeys(map(service.repository.resolve_job_id, wanted.job_ids)):
+    for job_id in service.repository.resolve_job_ids(wanted.job_ids):
         try:
             named.append(purging.check(job_id))
         except NotToBePurged as exc:

@@ -73,7 +73,7 @@ def examine_jobs(subject: Subject, access: Access, prefixes: Sequence[str], *, w
     with contextlib.ExitStack() as stack:
         opened, found = _opened(access, stack)
         if opened is not None:
-            for job_id in dict.fromkeys(map(opened.service.repository.resolve_job_id, prefixes)):
+            for job_id in opened.service.repository.resolve_job_ids(prefixes):
                 check = partial(check_job, job_id, access, opened, write=write)
                 found += _guarded(Group.JOBS, f"job {job_id[:12]}", check)
     return [_without_secrets(subject, finding) for finding in found]

@@ -9,7 +9,7 @@ from typing import Final
 from .errors import RowDamaged, UnknownJob
 from .model import JobRecord, Listed
 from .operator import Operator
-from .purging import LISTED_AHEAD, Purging, TimeIsUp
+from .purging import Purging, TimeIsUp
 from .selection import Selection
 from .service import Service
 
@@ -58,10 +58,11 @@ class Caretaker:
         return care
 
     def _repair(self, entry: Listed, care: Care) -> None:
+        index = self._service.repository.index
         try:
             look = self._operator.repair(entry.job_id, reason="it did not move")
         except UnknownJob:
-            self._forget(entry)
+            index.forget(entry, self._service.clock.now())
             return
         except RowDamaged as exc:  # no reason to leave the others
             care.damaged.append(str(exc))
@@ -69,12 +70,7 @@ class Caretaker:
         care.looked_at += 1
         care.mended += [(look.chain.job, finding.name) for finding in look.findings]
         if look.chain.job.epoch != entry.epoch:
-            self._forget(entry)
-
-    def _forget(self, entry: Listed) -> None:
-        """Delete a row that lists a job which was never made, or is gone."""
-        if self._service.clock.now() - entry.created_at > LISTED_AHEAD:
-            self._service.repository.index.remove(entry)
+            index.forget(entry, self._service.clock.now())
 
     def _purge(self, retention: timedelta, until: datetime, care: Care) -> None:
         def count(rows: int) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from . import rows
 from .errors import EntityChanged, EntityExists, EntityNotFound
 from .model import JobRecord, Listed, Owner
 from .rows import Properties
 from .storage.ports import Entity, Insert, Span, Tables
+
+#: A row that lists a job may be there before the job is; after so long it has outlived it, or its submit has died.
+LISTED_AHEAD: Final = timedelta(hours=1)
 
 
 class JobIndex:
@@ -23,6 +27,10 @@ class JobIndex:
     def active(self) -> Iterator[Listed]:
         """Yield the jobs that may not have ended, in the order of their ids."""
         return self._listed(Span(rows.ACTIVE, rows.after(rows.ACTIVE)))
+
+    def active_ids(self) -> list[str]:
+        """Return the ids of the jobs that may not have ended: each once, though it has a row a round."""
+        return list(dict.fromkeys(entry.job_id for entry in self.active()))
 
     def recent(self, *, since: datetime | None = None, before: datetime | None = None) -> Iterator[Listed]:
         """Yield the jobs created from `since` on and up to `before`, newest first."""
@@ -53,9 +61,10 @@ class JobIndex:
         for row in _keys(job, recent=recent):
             self._delete(row)
 
-    def remove(self, entry: Listed) -> None:
-        """Delete a row that lists a job which is not there (idempotent)."""
-        self._delete(entry.key)
+    def forget(self, entry: Listed, now: datetime) -> None:
+        """Delete a row that lists a job which is not there, unless the job may still come (idempotent)."""
+        if now - entry.created_at > LISTED_AHEAD:
+            self._delete(entry.key)
 
     def is_active(self, job: JobRecord) -> bool:
         """Whether the job is listed among the active ones."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from .errors import EntityChanged, EntityNotFound, InvalidFilter, NotToBePurged
@@ -17,8 +17,6 @@ from .selection import Selection
 from .service import Service
 from .submission import JOB_SOURCE
 
-#: A row that lists a job may be there before the job is; after so long it has outlived it, or its submit has died.
-LISTED_AHEAD: Final = timedelta(hours=1)
 _ENDED: Final = frozenset({Status.COMPLETED, Status.FAILED})
 
 
@@ -71,10 +69,6 @@ class Purging:
         self._repository.index.drop(job, recent=True)
         return True
 
-    def count(self, job: JobRecord) -> int:
-        """Count the rows that a purge would delete, but those that list the job."""
-        return self._repository.removal.count(job)
-
     def _why_not(self, job: JobRecord, sources: set[str]) -> str | None:
         if not job.status.ended:
             return f"it has not ended ({job.status.value})"
@@ -92,5 +86,4 @@ class Purging:
         }
 
     def _forget(self, entry: Listed) -> None:
-        if self._service.clock.now() - entry.created_at > LISTED_AHEAD:
-            self._repository.index.remove(entry)
+        self._repository.index.forget(entry, self._service.clock.now())

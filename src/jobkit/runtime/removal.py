@@ -48,11 +48,6 @@ class Removal:
                     self._tables.transact(rows.JOBS, last)
                     yield len(last)
 
-    def count(self, job: JobRecord) -> int:
-        """Count the rows that there are of a job."""
-        tables = ((rows.TASKS, rows.job_partitions(job.job_id)), (rows.JOBS, job.job_id))
-        return sum(1 for table, partition in tables for _ in self._tables.query(table, partition, select=()))
-
     def _remove(
         self, job: JobRecord, each: Each[Any], table: str, partition: str | Span, rows_of: Span | None = None
     ) -> Iterator[int]:

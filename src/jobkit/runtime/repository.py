@@ -7,7 +7,7 @@ changed since, which is no verdict: read again and decide.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -110,6 +110,10 @@ class Repository:
         if len(ids) > 1:
             raise AmbiguousId(prefix=prefix, matches=ids)
         return ids[0]
+
+    def resolve_job_ids(self, prefixes: Iterable[str]) -> list[str]:
+        """Find each of several jobs once, by how their ids begin. Raises UnknownJob, AmbiguousId."""
+        return list(dict.fromkeys(map(self.resolve_job_id, prefixes)))
 
     def count_run(self, first: JobRecord, runs: int) -> None:
         """Note in the first run's row that there are `runs` of it; the run itself has not gone on by that."""

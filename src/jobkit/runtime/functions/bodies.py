@@ -84,8 +84,8 @@ class Body:
         if [bool(named), self.is_filter, is_all].count(True) != 1:
             raise BadRequest("name jobs (job_ids) or give a filter (status, type, since, param), one of them")
         if named:
-            return iter(dict.fromkeys(map(service.repository.resolve_job_id, named)))
+            return iter(service.repository.resolve_job_ids(named))
         if is_all:
-            return iter(dict.fromkeys(entry.job_id for entry in service.repository.index.active()))
+            return iter(service.repository.index.active_ids())
         found = self.selection(service, among).find(service.repository, service.outbox.each)
         return (job.job_id for job in found)

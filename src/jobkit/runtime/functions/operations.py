@@ -124,7 +124,7 @@ def purge_jobs(app: App, request: func.HttpRequest) -> func.HttpResponse:
 
     dry_run = body.flag("dry_run")
     if older_than is None:
-        job_ids = iter(dict.fromkeys(map(service.repository.resolve_job_id, named)))
+        job_ids = iter(service.repository.resolve_job_ids(named))
     else:
         ended_before = read_time(older_than, "older_than", now=service.clock.now())
         job_ids = (job.job_id for job in purging.find(body.selection(service), ended_before))
