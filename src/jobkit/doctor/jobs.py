@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
-from jobkit.runtime.errors import RowDamaged, StoreTooNew, UnknownJob
+from jobkit.runtime.errors import UNREADABLE, UnknownJob
 from jobkit.runtime.figures import counted
 from jobkit.runtime.inspected import Weight
 from jobkit.runtime.inspection import Inspection
@@ -141,7 +141,7 @@ def _look(listed: Listed, access: Access, opened: Opened, *, write: bool) -> tup
         look = Repair(service).look(job_id, note=write)
     except UnknownJob:  # its submit is at work, or has died before it wrote the job
         return _Seen.MOVING, []
-    except (RowDamaged, StoreTooNew) as exc:
+    except UNREADABLE as exc:
         fix = "undo the change by hand, or use the jobkit that wrote it"
         return _Seen.BROKEN, [_TELL.error(name, str(exc), fix)]
     names = [finding.name for finding in look.findings if _holds(finding.name, look, listed, now)]

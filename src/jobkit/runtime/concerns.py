@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final
 
-from .errors import RowDamaged, StoreTooNew, UnknownJob
+from .errors import UNREADABLE, UnknownJob
 from .figures import counted
 from .findings import QUIET_S
 from .inspected import Diagnosis, Weight
@@ -36,7 +36,7 @@ def find_concerns(found: Installation, *, diagnose: Callable[[str], Diagnosis], 
             yield from _of_job(found, job, diagnose(job.chain.job.job_id), store)
         except UnknownJob:  # purged just now
             continue
-        except (RowDamaged, StoreTooNew) as exc:
+        except UNREADABLE as exc:
             yield _damaged(str(exc), store)
     still = [job for job in quiet[MOST_DIAGNOSED:] if _is_still(found, job, STILL_S)]
     if still:

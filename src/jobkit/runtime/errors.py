@@ -44,7 +44,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class JobkitError(Exception):
@@ -296,6 +296,10 @@ class StoreTooNew(StoreUnavailable):
         super().__init__(
             store=store, reason=f"it has schema version {found}, this jobkit knows {known} at most. Upgrade jobkit."
         )
+
+
+#: What may be wrong with a row, and is no reason to leave those of other jobs.
+UNREADABLE: Final = (RowDamaged, StoreTooNew)
 
 
 class _Refused(JobkitError):

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, Final
 
 from .counting import Counting
-from .errors import RowDamaged, StoreTooNew
+from .errors import UNREADABLE
 from .model import Chain, Listed, StageState, TaskRecord
 from .outbox import Each
 from .overview import NEWEST, WINDOW_S, ActiveJob, Installation, Pulse, QueueLook
@@ -137,7 +137,7 @@ def _may_be_active(entry: Listed, found: _Found) -> bool:
 def _damage_kept(found: _Found) -> Generator[None]:
     try:
         yield
-    except (RowDamaged, StoreTooNew) as exc:
+    except UNREADABLE as exc:
         found.damaged.append(str(exc))
 
 

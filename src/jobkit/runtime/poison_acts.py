@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from .errors import EntityChanged, EntityNotFound, LimitExceeded, RowDamaged, StoreTooNew, StoreUnavailable
+from .errors import UNREADABLE, EntityChanged, EntityNotFound, LimitExceeded, RowDamaged, StoreUnavailable
 from .figures import counted
 from .messages import POISON_SUFFIX, Incoming
 from .operator import Operator
@@ -24,7 +24,7 @@ from .settling import Settling
 from .storage.limits import RECEIVE_MESSAGES
 from .storage.ports import Delivery, Queues
 
-_LEFT: Final = (LimitExceeded, RowDamaged, StoreTooNew)  # by these one message is left, the others go on
+_LEFT: Final = (LimitExceeded, *UNREADABLE)  # by these one message is left, the others go on
 
 
 Act = Callable[[PoisonMessage, str], None]

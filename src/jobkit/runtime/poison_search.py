@@ -14,12 +14,11 @@ from dataclasses import replace
 from typing import Final
 
 from .errors import (
+    UNREADABLE,
     AmbiguousId,
     EntityChanged,
     EntityNotFound,
     MessageRefused,
-    RowDamaged,
-    StoreTooNew,
     UnknownPoison,
 )
 from .messages import POISON_SUFFIX, Kind, Message, decode_message_of
@@ -133,7 +132,7 @@ class PoisonSearch:
             if message.kind is not Kind.TASK:
                 return _outlook_of_job(message, chain)
             return self._outlook_of_tasks(message, chain)
-        except (RowDamaged, StoreTooNew) as exc:
+        except UNREADABLE as exc:
             return Outlook(state=str(exc), helps=False)
 
     def _outlook_of_tasks(self, message: Message, chain: Chain) -> Outlook:

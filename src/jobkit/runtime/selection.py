@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
-from .errors import InvalidFilter, RowDamaged, StoreTooNew, did_you_mean
+from .errors import UNREADABLE, InvalidFilter, did_you_mean
 from .model import JobRecord, Listed, Status
 from .outbox import Each
 from .payload import stored_json, to_json
@@ -58,7 +58,7 @@ class Selection:
             ) -> None:
                 try:
                     job = repository.find_job(entry.job_id)
-                except (RowDamaged, StoreTooNew) as exc:
+                except UNREADABLE as exc:
                     if damaged is None:
                         raise
                     damaged.append(str(exc))
