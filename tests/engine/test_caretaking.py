@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from driver import Driver
 from jobkit.runtime.caretaking import Care, Caretaker
@@ -62,6 +63,53 @@ def test_a_job_whose_row_is_damaged_costs_the_others_nothing(drive: Drive):
     assert done(care) == (2, ["not planned", "not planned"], 0, 0, True)
     [text] = care.damaged
     assert "it is at stage 9 of (1, 2)" in text
+
+
+def change(driver: Driver, job_id: str, **properties: Any) -> None:
+    row = driver.store.tables.get(JOBS, job_id, JOB_ROW)
+    driver.store.tables.update(JOBS, Entity(partition=job_id, row=JOB_ROW, properties=properties), etag=row.etag)
+
+
+def test_a_row_of_a_newer_jobkit_costs_the_other_jobs_nothing_either(drive: Drive):
+    driver = drive(two_stages())
+    jobs = [driver.submit("two_stages", {"n": n}) for n in (1, 2)]
+    lose_messages(driver)
+    change(driver, jobs[0], row_version=2)
+
+    care_for(driver)
+    care = care_for(driver)
+
+    assert done(care) == (1, ["not planned"], 0, 0, True)
+    [text] = care.damaged
+    assert "it has schema version 2, this jobkit knows 1 at most" in text
+
+
+def test_a_damaged_job_that_ended_long_ago_is_told_and_the_others_are_deleted(drive: Drive):
+    driver = drive(two_stages())
+    jobs = [driver.finish("two_stages", {"n": n})["job_id"] for n in (1, 2, 3)]
+    driver.clock.advance(MONTH.total_seconds())
+    change(driver, jobs[1], stage=9)
+
+    care = care_for(driver, retention=MONTH)
+
+    assert (care.purged, [entry.job_id for entry in driver.repository.index.recent()]) == (2, [jobs[1]])
+    [text] = care.damaged
+    assert "it is at stage 9 of (1, 2)" in text
+
+
+def test_nothing_is_deleted_while_it_is_not_known_what_an_active_job_reads(drive: Drive):
+    driver = drive(two_stages())
+    driver.finish("two_stages", {"n": 1})
+    driver.clock.advance(MONTH.total_seconds())
+    change(driver, driver.submit("two_stages", {"n": 2}), stage=9)
+
+    care = care_for(driver, retention=MONTH)
+
+    assert (care.purged, len(list(driver.repository.index.recent()))) == (0, 2)
+    assert [("it is damaged" in text, text.startswith("nothing is purged: ")) for text in care.damaged] == [
+        (True, False),
+        (True, True),
+    ]
 
 
 def test_what_ended_long_ago_is_deleted(drive: Drive):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jobkit.runtime.documents import look_document
-from jobkit.runtime.errors import RowDamaged
+from jobkit.runtime.errors import UNREADABLE
 from jobkit.runtime.model import Status
 from jobkit.runtime.operator import Operator
 from jobkit.runtime.repair import Look
@@ -28,7 +28,7 @@ def main(wanted: Wanted, *, force: bool, dry_run: bool, yes: bool, reason: str, 
         for job_id in job_ids:
             try:
                 look = operator.repair(job_id, force=force, reason=reason, dry_run=dry_run)
-            except RowDamaged as exc:  # no reason to leave the others
+            except UNREADABLE as exc:  # no reason to leave the others
                 damaged.append(str(exc))
                 continue
             documents.append(look_document(look, mended=not dry_run))

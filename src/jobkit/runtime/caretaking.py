@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from .errors import RowDamaged, UnknownJob
+from .errors import UNREADABLE, UnknownJob
 from .model import JobRecord, Listed
 from .operator import Operator
 from .purging import Purging, TimeIsUp
@@ -64,7 +64,7 @@ class Caretaker:
         except UnknownJob:
             index.forget(entry, self._service.clock.now())
             return
-        except RowDamaged as exc:  # no reason to leave the others
+        except UNREADABLE as exc:  # no reason to leave the others
             care.damaged.append(str(exc))
             return
         care.looked_at += 1
@@ -79,7 +79,10 @@ class Caretaker:
                 raise TimeIsUp
 
         try:
-            for job in self._purging.find(Selection(), self._service.clock.now() - retention):
+            ended_before = self._service.clock.now() - retention
+            for job in self._purging.find(Selection(), ended_before, damaged=care.damaged):
                 care.purged += self._purging.purge(job, count)
         except TimeIsUp:
             care.is_complete = False
+        except UNREADABLE as exc:  # of an active job: which other's results it reads is not known
+            care.damaged.append(f"nothing is purged: {exc}")

@@ -32,16 +32,21 @@ class Purging:
         self._service = service
         self._repository = service.repository
 
-    def find(self, selection: Selection, ended_before: datetime) -> Iterator[JobRecord]:
+    def find(
+        self, selection: Selection, ended_before: datetime, *, damaged: list[str] | None = None
+    ) -> Iterator[JobRecord]:
         """Yield the jobs to purge, newest first: those of the selection that ended before then and that nobody needs.
 
-        Rows that list jobs which are gone are deleted on the way. Raises InvalidFilter for statuses of open jobs.
+        Rows that list jobs which are gone are deleted on the way. With `damaged`, a job whose row can't be read is told
+        there and left; without it that raises RowDamaged or StoreTooNew, as one of an active job always does. Raises
+        InvalidFilter for statuses of open jobs.
         """
         for status in selection.statuses - _ENDED:
             raise InvalidFilter(name="status", value=status.value, reason="only jobs that have ended are deleted")
         sources = self._sources_in_use()
         wanted = replace(selection, statuses=selection.statuses or _ENDED, before=ended_before)
-        for job in wanted.find(self._repository, self._service.outbox.each, on_gone=self._forget):
+        found = wanted.find(self._repository, self._service.outbox.each, on_gone=self._forget, damaged=damaged)
+        for job in found:
             if job.updated_at <= ended_before and self._why_not(job, sources) is None:
                 yield job
 

@@ -11,11 +11,11 @@ import azure.functions as func
 
 from jobkit.runtime.documents import SCHEMA, cancel_document, job_document, look_document, retry_document
 from jobkit.runtime.errors import (
+    UNREADABLE,
     JobHasEnded,
     JobIsBeingPurged,
     NothingToRetry,
     NotToBePurged,
-    RowDamaged,
     UnknownJob,
 )
 from jobkit.runtime.model import Status
@@ -34,7 +34,7 @@ MOST: Final = timedelta(seconds=60)
 MOST_JOBS: Final = 1_000
 
 _OPEN: Final = (Status.QUEUED, Status.PROCESSING)
-_REFUSALS: Final = (JobHasEnded, NothingToRetry, NotToBePurged, JobIsBeingPurged, RowDamaged, UnknownJob)
+_REFUSALS: Final = (JobHasEnded, NothingToRetry, NotToBePurged, JobIsBeingPurged, UnknownJob, *UNREADABLE)
 
 
 def cancel_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
