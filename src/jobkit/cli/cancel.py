@@ -10,7 +10,7 @@ from jobkit.runtime.operator import Operator
 from .asking import confirm, who
 from .choosing import Wanted, conclude, open_chosen
 from .output import print_json, say, write_out
-from .stores import store_option
+from .stores import worker_hint
 
 
 def main(wanted: Wanted, *, now: bool, reason: str, dry_run: bool, yes: bool, json: bool, store: str) -> None:
@@ -40,8 +40,7 @@ def main(wanted: Wanted, *, now: bool, reason: str, dry_run: bool, yes: bool, js
         for chain in chains:
             write_out(f"{_line(chain)}: {'would be' if dry_run else 'to be'} cancelled\n")
     running = "is told to end (task.cancelled)" if now else "runs to its end"
-    how = f"Whoever works on the queues ends them; what runs, {running}."
-    hint = "" if dry_run else f"{how}\nIf nobody does: jobkit worker{store_option(store)}"
+    hint = "" if dry_run else worker_hint(store, f"Whoever works on the queues ends them; what runs, {running}.")
     conclude(done=len(chains), refused=ended, json=json, hint=hint)
 
 

@@ -22,7 +22,7 @@ from .asking import confirm, who
 from .output import INTERRUPTED, print_json, say, write_out
 from .screens import Frame, How, present
 from .session import open_without_code
-from .stores import store_option
+from .stores import store_option, worker_hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +135,7 @@ def _tell(found: Found, done: Sequence[Done], *, verb: str, dry_run: bool, json:
     for unseen in unseen_lines(found, store=store_option(store)):
         say(unseen)
     if verb == "requeued" and len(done) > len(left) and not dry_run:
-        say(f"Whoever works on the queues runs it.\nIf nobody does: jobkit worker{store_option(store)}")
+        say(worker_hint(store))
     if left:
         raise typer.Exit(1)
 

@@ -13,7 +13,7 @@ from jobkit.runtime.retry_choice import Choice
 from .asking import who
 from .choosing import Wanted, conclude, open_chosen
 from .output import print_json, write_out
-from .stores import store_option
+from .stores import worker_hint
 
 
 def main(
@@ -44,9 +44,7 @@ def main(
                 write_out(f"job {job_id[:12]} {chain.job.job_type}: {_what(chain, choice)}\n")
     if json:
         print_json({"schema": 1, "jobs": done})
-    hint = (
-        "" if dry_run else f"Whoever works on the queues runs it.\nIf nobody does: jobkit worker{store_option(store)}"
-    )
+    hint = "" if dry_run else worker_hint(store)
     conclude(done=len(done), refused=refused, json=json, hint=hint)
 
 

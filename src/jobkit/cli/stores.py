@@ -18,6 +18,11 @@ def store_option(store: str) -> str:
     return "" if store == "local" else f" --store {shlex.quote(store)}"
 
 
+def worker_hint(store: str, what: str = "Whoever works on the queues runs it.") -> str:
+    """Say who does what was asked for, and how it is had done if nobody is there."""
+    return f"{what}\nIf nobody does: jobkit worker{store_option(store)}"
+
+
 def store_path(store: str, project: Project | None) -> Path | None:
     """Return the file of a `--store`; None for the azure store. Raises InvalidSetting for one that there is not."""
     if store == AZURE:

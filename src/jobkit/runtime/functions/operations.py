@@ -27,7 +27,7 @@ from jobkit.runtime.times import read_time
 from .answers import BadRequest, answer_json
 from .app import App
 from .bodies import Body
-from .requests import caller, read_flag, read_query
+from .requests import caller, read_flag, read_query, read_several
 
 #: A request is ended by the platform after 230 s; what is left is for the next one.
 MOST: Final = timedelta(seconds=60)
@@ -47,7 +47,7 @@ def cancel_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
 def retry_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
     """Begin another round of a failed job (202)."""
     query = read_query(request, ("reason", "stage", "task"))
-    tasks = [task.strip() for task in query["task"].split(",")] if "task" in query else []
+    tasks = read_several(query, "task")
     reason, stage = query.get("reason", ""), query.get("stage")
     return _act(app, request, lambda operator, job_id: operator.retry(job_id, reason=reason, stage=stage, tasks=tasks))
 

@@ -20,7 +20,7 @@ from jobkit.runtime.selection import read_selection
 
 from .answers import answer_json
 from .app import App
-from .requests import read_count, read_flag, read_query
+from .requests import read_count, read_flag, read_query, read_several
 
 JOBS_FIELDS: Final = ("status", "type", "since", "param", "sort", "reverse", "limit", "after")
 DEFAULT_JOBS: Final = 20
@@ -38,8 +38,8 @@ def list_jobs(app: App, request: func.HttpRequest) -> func.HttpResponse:
     page = find_page(
         repository,
         read_selection(
-            statuses=_several(query, "status"),
-            job_types=_several(query, "type"),
+            statuses=read_several(query, "status"),
+            job_types=read_several(query, "type"),
             since=query.get("since"),
             params=[query["param"]] if "param" in query else [],
             now=now,
@@ -72,8 +72,3 @@ def show_installation(app: App, request: func.HttpRequest) -> func.HttpResponse:
         return Inspection(service, queues, job_id, options=_STORE).diagnose()
 
     return answer_json(installation_document(found, list(find_concerns(found, diagnose=diagnose, store=_STORE))))
-
-
-def _several(query: dict[str, str], name: str) -> list[str]:
-    """Return the values of a field that may be given more than once: the host joins them by commas."""
-    return [value.strip() for value in query[name].split(",")] if name in query else []

@@ -13,7 +13,7 @@ from jobkit.runtime.poison_search import PoisonSearch
 
 from .answers import BadRequest, answer_json
 from .app import App
-from .requests import caller, read_count, read_flag, read_query
+from .requests import caller, read_count, read_flag, read_query, read_several
 
 DEFAULT_MESSAGES: Final = 100
 MOST_MESSAGES: Final = 1_000  # the next request has the rest
@@ -58,5 +58,4 @@ def _wanted(query: dict[str, str]) -> Wanted:
     queue = query.get("queue")
     if queue is not None and queue not in ORIGINS:
         raise BadRequest(f"?queue={queue}: must be {' or '.join(ORIGINS)}")
-    ids = tuple(part.strip() for part in query["id"].split(",")) if "id" in query else ()
-    return Wanted(ids=ids, queue=queue, job=query.get("job"))
+    return Wanted(ids=read_several(query, "id"), queue=queue, job=query.get("job"))

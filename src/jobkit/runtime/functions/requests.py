@@ -46,6 +46,11 @@ def read_count(query: dict[str, str], name: str, default: int, *, least: int, mo
     return int(text)
 
 
+def read_several(query: dict[str, str], name: str) -> list[str]:
+    """Return the values of a field that may be given more than once: the host joins them by commas."""
+    return [value.strip() for value in query[name].split(",")] if name in query else []
+
+
 def read_body(request: func.HttpRequest) -> Any:
     """Return the body as JSON data; an empty one is `{}`. Raises BadRequest, PayloadTooLarge."""
     body: bytes = request.get_body()

@@ -23,7 +23,7 @@ from jobkit.runtime.processing import QUEUES
 
 from .answers import BadRequest, answer_json
 from .app import App
-from .requests import read_body, read_count, read_flag, read_query
+from .requests import read_body, read_count, read_flag, read_query, read_several
 
 SUBMIT_FIELDS: Final = ("stage", "from", "again")
 TASKS_FIELDS: Final = ("stage", "status", "first", "limit")
@@ -39,8 +39,7 @@ def submit_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
     submitted = service.submit(
         request.route_params["job_type"],
         read_body(request),
-        # the host joins what is given more than once by commas
-        stages=[name.strip() for name in query["stage"].split(",")] if "stage" in query else (),
+        stages=read_several(query, "stage"),
         source_job=None if source is None else service.repository.resolve_job_id(source),
         again=read_flag(query, "again"),
     )
