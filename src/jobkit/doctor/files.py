@@ -12,7 +12,7 @@ from typing import Final
 from jobkit import __version__
 from jobkit.deploy.vendored import PLACE, REQUIREMENTS, Found, State, look, write
 
-from .finding import Finding, Findings, Group
+from .finding import Finding, Findings, Group, listed
 from .mending import lines_added
 from .subject import Subject
 
@@ -56,8 +56,9 @@ def check_backups(subject: Subject) -> Iterator[Finding]:
         left = (name for name in files if any(fnmatch.fnmatch(name, pattern) for pattern in BACKUPS))
         found.extend(Path(root, name).relative_to(subject.folder).as_posix() for name in left)
     if found:
-        listed = ", ".join(sorted(found)[:_SHOWN]) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
-        yield _TELL.warning("backups", f"left behind: {listed}", "delete them, or add them to .funcignore")
+        yield _TELL.warning(
+            "backups", f"left behind: {listed(sorted(found), _SHOWN)}", "delete them, or add them to .funcignore"
+        )
     half = [path for name in _HALF if (path := subject.folder / PLACE.parent / name).is_dir()]
     if half:
         names = ", ".join(path.relative_to(subject.folder).as_posix() for path in half)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -44,6 +44,11 @@ class Finding:
     fix: str = ""
     mend: Callable[[], str] | None = field(default=None, compare=False)
     unreachable: bool = False
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Name the first ones, and say how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 class Findings:

@@ -9,7 +9,7 @@ from typing import Final
 from jobkit.deploy.vendored import HOST_FILE, PLACE, REQUIREMENTS
 from jobkit.runtime.settings import LOCAL_SETTINGS
 
-from .finding import Finding, Findings, Group
+from .finding import Finding, Findings, Group, listed
 from .mending import lines_added
 from .subject import FUNCTION_APP, Broken, Subject
 
@@ -50,8 +50,7 @@ def judge_funcignore(lines: list[str], needed: set[str], path: Path) -> Iterator
         if found.include and found.index is not None:
             hidden.setdefault(found.index, []).append(name)
     for index, names in hidden.items():
-        listed = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-        evidence = f"line {index + 1}, {lines[index]!r}, hides what the app needs: {listed}"
+        evidence = f"line {index + 1}, {lines[index]!r}, hides what the app needs: {listed(names, _SHOWN)}"
         yield _TELL.error(NAME, evidence, "take the line away, or narrow it")
     bare = [name for name in SECRET if (path.parent / name).is_file() and not spec.match_file(name)]
     if bare:

@@ -16,13 +16,12 @@ from jobkit.runtime.registry import Registry
 
 from .answers import controller_answers
 from .layout import Layout
+from .literals import LONGEST_NAME
 from .params import ParamSpec
 from .placing import NewFile, look_at
 from .stages import StageSpec
 from .template import Ask, Template
 
-#: Longer ones do not fit the lines of the generated code.
-LONGEST_NAME: Final = 40
 _NAME: Final = re.compile(rf"[a-z][a-z0-9_]{{0,{LONGEST_NAME - 1}}}")
 _PACKAGE: Final = '"""Controllers: each module here is imported on its own."""\n'
 _CONFTEST: Final = '''\

@@ -1,10 +1,13 @@
-"""Values as Python source, as a formatter would write them."""
+"""Values as Python source, as a formatter would write them, and how long a name in it may be."""
 
 from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
+
+#: Longer ones do not fit the lines of the generated code.
+LONGEST_NAME: Final = 40
 
 
 def literal(value: object) -> str:

@@ -18,6 +18,8 @@ from jobkit.runtime.controller import Params
 from jobkit.runtime.errors import NotHashable, WrongUsage, did_you_mean
 from jobkit.runtime.identity import canonical_identity
 
+from .literals import LONGEST_NAME
+
 _ORDER: Final = ("ge", "gt", "le", "lt")
 _LENGTH: Final = ("min_length", "max_length")
 #: A type's word, what it is, and how the generated code writes it.
@@ -39,7 +41,6 @@ _LISTS: Final[Mapping[str, tuple[Any, str]]] = {
 _TYPES: Final = {**_SCALARS, **_LISTS}
 #: In the model's body they would stand for the field instead of the type.
 _TYPE_NAMES: Final = ("bool", "dt", "float", "int", "list", "str")
-LONGEST_NAME: Final = 40
 _LONGEST_LIST: Final = 50  # as source; a longer one would have to be folded
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 _BOUND: Final = re.compile(rf",\s*({'|'.join((*_ORDER, *_LENGTH))})\s*=([^,]*)$")

@@ -11,8 +11,8 @@ from jobkit.runtime.controller import MAX_STAGES
 from jobkit.runtime.errors import WrongUsage, did_you_mean
 from jobkit.runtime.model import slug_of
 
-#: Longer ones do not fit the lines of the generated code.
-LONGEST_NAME: Final = 40
+from .literals import LONGEST_NAME
+
 DEFAULT_STAGES: Final = ("run",)
 
 

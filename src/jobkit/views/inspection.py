@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +15,7 @@ from jobkit.runtime.model import ErrorGroup, StageRecord, Status, Summary
 from jobkit.runtime.summary import group_errors
 
 from .duration import duration_text
-from .job import STYLES, error_group_view, facts_view, failure_view, result_view, shown_text, stages_view
+from .job import STYLES, error_group_view, facts_view, failure_view, indented, result_view, shown_text, stages_view
 from .verdict import verdict_of
 
 MOST_GROUPS = 5
@@ -41,7 +40,7 @@ def inspection_view(found: Inspected, *, whole: bool = False) -> RenderableType:
     if errors:
         parts += [Text(), Text("Errors", style="bold"), *errors]
     elif job.error is not None:
-        parts += [Text(), Text("Error", style="bold"), Padding(failure_view(job.error), (0, 0, 0, 2), expand=False)]
+        parts += [Text(), Text("Error", style="bold"), indented(failure_view(job.error))]
     parts += _in_flight(found)
     parts += _slowest(found)
     parts += _retried(found)
@@ -78,7 +77,7 @@ def _findings(found: Inspected) -> Iterator[RenderableType]:
     for text in found.diagnosis.unchecked:
         grid.add_row(Text("not checked", style="yellow"), Text(text))
     if grid.row_count:
-        yield Padding(grid, (0, 0, 0, 2), expand=False)
+        yield indented(grid)
         yield Text()
 
 
@@ -109,12 +108,8 @@ def _in_flight(found: Inspected) -> list[RenderableType]:
         signs = "" if task.progress_at is None else f", last sign of life {task.progress_at:%H:%M:%S} UTC"
         attempt = "" if task.attempt == 1 else f", attempt {task.attempt}"
         line = f"{task.ref.stage}-{task.ref.index}  {ran} on {task.worker}{attempt}{signs}"
-        lines.append(_indented(Text(line)))
+        lines.append(indented(Text(line)))
     return [Text(), Text("Longest in flight", style="bold"), *lines] if lines else []
-
-
-def _indented(text: Text) -> RenderableType:
-    return Padding(text, (0, 0, 0, 2), expand=False)
 
 
 def _slowest(found: Inspected) -> list[RenderableType]:
@@ -134,9 +129,7 @@ def _slowest(found: Inspected) -> list[RenderableType]:
                 "" if waited is None else duration_text(waited),
                 Text(task.worker or ""),
             )
-    return [Text(), Text("Slowest tasks", style="bold"), Padding(table, (0, 0, 0, 2), expand=False)] * bool(
-        table.row_count
-    )
+    return [Text(), Text("Slowest tasks", style="bold"), indented(table)] * bool(table.row_count)
 
 
 def _retried(found: Inspected) -> list[RenderableType]:
@@ -147,7 +140,7 @@ def _retried(found: Inspected) -> list[RenderableType]:
             named = ", ".join(f"{task.ref.index} (attempt {task.attempt})" for task in retried[:MOST_RETRIED])
             more = f" and {len(retried) - MOST_RETRIED:,} more" if len(retried) > MOST_RETRIED else ""
             tasks = "1 task was" if len(retried) == 1 else f"{len(retried):,} tasks were"
-            lines.append(_indented(Text(f"stage {stage.number} {stage.name}: {tasks} tried again: {named}{more}")))
+            lines.append(indented(Text(f"stage {stage.number} {stage.name}: {tasks} tried again: {named}{more}")))
     return [Text(), Text("Retries", style="bold"), *lines] if lines else []
 
 
@@ -155,9 +148,9 @@ def _provenance(found: Inspected) -> list[RenderableType]:
     title = Text("The id is the hash of", style="bold")
     if found.provenance is None:
         text = "what its row does not tell whole: parameters are left out of it, or the code that hashed was another"
-        return [title, _indented(Text(text, style="dim"))]
-    lines = [_indented(Text(shown_text(found.provenance.canonical), overflow="fold"))]
+        return [title, indented(Text(text, style="dim"))]
+    lines = [indented(Text(shown_text(found.provenance.canonical), overflow="fold"))]
     if found.provenance.left_out:
         text = f"without {', '.join(found.provenance.left_out)}, which is no part of it"
-        lines.append(_indented(Text(shown_text(text), style="dim")))
+        lines.append(indented(Text(shown_text(text), style="dim")))
     return [title, *lines]

@@ -18,7 +18,7 @@ from jobkit.runtime.model import Audit, Chain, ErrorGroup, Failure, JobRecord, S
 from jobkit.runtime.payload import stored_json
 
 from .duration import duration_text
-from .verdict import TELLING
+from .verdict import why
 
 SHOWN_RESULTS: Final = 10
 SHOWN_CHARS: Final = 400  # of one value, where not all is shown
@@ -53,11 +53,7 @@ def job_view(
     if groups:
         parts += [Text(), Text("Errors", style="bold"), *[error_group_view(stage, group) for stage, group in groups]]
     if chain.job.error is not None and not groups:
-        parts += [
-            Text(),
-            Text("Error", style="bold"),
-            Padding(failure_view(chain.job.error), (0, 0, 0, 2), expand=False),
-        ]
+        parts += [Text(), Text("Error", style="bold"), indented(failure_view(chain.job.error))]
     if chain.job.result_json is not None:
         parts += [Text(), result_view(chain.job, whole=whole)]
     return Group(*parts)
@@ -69,7 +65,7 @@ def result_view(job: JobRecord, *, whole: bool = False) -> RenderableType:
     result: Any = stored_json(job.result_json or "null", job_id=job.job_id, name="result")
     listed = _listed_results(result)
     if listed is None:
-        return Group(title, Padding(_json(result, whole=whole), (0, 0, 0, 2), expand=False))
+        return Group(title, indented(_json(result, whole=whole)))
     parts: list[RenderableType] = [title]
     for stage in listed:
         results: list[Any] = stage["results"]
@@ -80,7 +76,7 @@ def result_view(job: JobRecord, *, whole: bool = False) -> RenderableType:
         for entry in shown:
             grid.add_row(Text(f"{entry['task_id']}"), Text(shown_text(_value(entry["value"]), whole=whole)))
         parts.append(Text(f"  {stage['number']} {stage['name']}"))
-        parts.append(Padding(grid, (0, 0, 0, 4), expand=False))
+        parts.append(indented(grid, 4))
         more = int(stage["completed"]) - len(shown)
         if more > 0:
             parts.append(Text(f"    and {more:,} more", style="dim"))
@@ -107,8 +103,7 @@ def _verdict(chain: Chain, counts: Mapping[int, Summary]) -> Text:
         failed = f", {summary.failed:,} failed" if summary.failed else ""
         text.append(f": stage {stage.number} {stage.name}, {ended}{failed}")
     if job.error is not None:
-        kind = "" if job.error.type in TELLING else f"{job.error.type}: "
-        text.append(f": {kind}{job.error.message.partition(chr(10))[0]}")
+        text.append(f": {why(job.error, most=len(job.error.message))}")
     return text
 
 
@@ -172,7 +167,12 @@ def error_group_view(stage: StageRecord, group: ErrorGroup) -> RenderableType:
     head = Text(
         f"  stage {stage.number} {stage.name}: {tasks} failed with {group.failure.type}, first task {group.index}"
     )
-    return Group(head, Padding(failure_view(group.failure), (0, 0, 0, 4), expand=False))
+    return Group(head, indented(failure_view(group.failure), 4))
+
+
+def indented(part: RenderableType, by: int = 2) -> RenderableType:
+    """Set a part of a screen off from its title."""
+    return Padding(part, (0, 0, 0, by), expand=False)
 
 
 def failure_view(failure: Failure) -> RenderableType:

@@ -15,7 +15,7 @@ from jobkit.runtime.overview import Page, took_s
 from .duration import duration_text
 from .job import STYLES, shown_text
 from .lines import Column, Lines, Row
-from .verdict import TELLING, first_line
+from .verdict import why
 
 ID_CHARS: Final = 12  # of an id, where not all is shown: any unique beginning is the id
 TYPE_CHARS: Final = 24  # of a job type, where not all is shown
@@ -76,8 +76,7 @@ def status_cell(job: JobRecord) -> Text:
 def about(job: JobRecord) -> Text:
     """Return why a job failed, or else what its parameters are, on one line."""
     if job.error is not None:
-        kind = "" if job.error.type in TELLING else f"{job.error.type}: "
-        return Text(shown_text(f"{kind}{first_line(job.error.message)}"), style="red")
+        return Text(shown_text(why(job.error)), style="red")
     return Text(shown_text(job.params_json))
 
 

@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Final
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from jobkit.runtime.messages import POISON_SUFFIX, Kind
 from jobkit.runtime.poison import Found, PoisonMessage
 
 from .duration import duration_text
+from .job import indented
 
 SHOWN_CHARS: Final = 80  # of a foreign text
 SHOWN_ERROR_CHARS: Final = 200
@@ -29,7 +29,7 @@ def poison_view(found: Found, *, now: datetime, store: str = "") -> RenderableTy
     for message in found.messages:
         blocks.append(Text.assemble((message.id[:length], "bold"), (f"  {_facts(message, now)}", "dim")))
         about = "\n".join([what_it_is(message), *_notes(message, store)])
-        blocks.append(Padding(Text(about, overflow="fold"), (0, 0, 0, 4), expand=False))
+        blocks.append(indented(Text(about, overflow="fold"), 4))
     what_helps = f"To try again: jobkit poison requeue ID{store}. To give up: jobkit poison drop ID{store}."
     return Group(*blocks, *(Text(line) for line in ["", *unseen_lines(found, store=store), what_helps]))
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +15,7 @@ from jobkit.runtime.model import Chain, StageRecord, TaskRecord
 from jobkit.runtime.payload import stored_json
 
 from .duration import duration_text
-from .job import STYLES, shown_text
+from .job import STYLES, indented, shown_text
 from .verdict import first_line
 
 MOST_NAMED = 20
@@ -82,18 +81,14 @@ def task_view(chain: Chain, stage: StageRecord, task: TaskRecord, *, whole: bool
     if task.error is not None:
         title = "Error" if task.status.ended else "Error of the attempt before"
         text = f"{task.error.type}: {task.error.message}"
-        parts += [Text(), Text(title, style="bold"), _indented(Text(shown_text(text), style="red"))]
+        parts += [Text(), Text(title, style="bold"), indented(Text(shown_text(text), style="red"))]
         if task.error.traceback:
-            parts.append(_indented(Text(shown_text(task.error.traceback), style="dim")))
+            parts.append(indented(Text(shown_text(task.error.traceback), style="dim")))
     if task.result_json is not None:
         result = stored_json(task.result_json, job_id=task.ref.job_id, name="result")
         text = json.dumps(result, ensure_ascii=False, indent=2)
-        parts += [Text(), Text("Result", style="bold"), _indented(Text(shown_text(text, whole=whole)))]
+        parts += [Text(), Text("Result", style="bold"), indented(Text(shown_text(text, whole=whole)))]
     return Group(*parts)
-
-
-def _indented(text: Text) -> RenderableType:
-    return Padding(text, (0, 0, 0, 2), expand=False)
 
 
 def _headline_rest(task: TaskRecord) -> str:

@@ -8,13 +8,13 @@ from typing import Final
 
 from jobkit.runtime.figures import left_s, span_text
 from jobkit.runtime.inspected import Count, Diagnosis, Inspected, Weight
-from jobkit.runtime.model import Chain, StageRecord, StageState, Status
+from jobkit.runtime.model import Chain, Failure, StageRecord, StageState, Status
 from jobkit.runtime.summary import merge
 
 from .duration import duration_text
 
 #: Failures that jobkit itself words; any other's text may say little without its type (KeyError: 'name').
-TELLING: Final = ("StageFailed", "Stopped", "Cancelled", "PoisonMessage")
+_TELLING: Final = ("StageFailed", "Stopped", "Cancelled", "PoisonMessage")
 
 
 def verdict_of(found: Inspected) -> str:
@@ -54,13 +54,18 @@ def why_failed(chain: Chain) -> str:
     groups = merge(stage.summary for stage in chain.stages if stage.error is not None).errors
     failed = sum(stage.summary.failed for stage in chain.stages if stage.error is not None)
     if error.type != "StageFailed" or not groups:
-        return f"{'' if error.type in TELLING else f'{error.type}: '}{first_line(error.message)}"
+        return why(error)
     most = max(groups, key=lambda group: group.count)
     text = f"{most.failure.type}: {first_line(most.failure.message)}"
     if failed == 1:
         return f"task {most.index}, {text}"
     share = "all" if most.count == failed else f"{most.count:,} of them"
     return f"{failed:,} tasks, {share} {text}"
+
+
+def why(error: Failure, *, most: int = 300) -> str:
+    """Say on one line what an error was: by its text alone where jobkit itself has worded it."""
+    return f"{'' if error.type in _TELLING else f'{error.type}: '}{first_line(error.message, most=most)}"
 
 
 def first_line(text: str, *, most: int = 300) -> str:
