@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
-from jobkit.runtime.documents import SCHEMA, task_document
+from jobkit.runtime.documents import SCHEMA, task_document, tasks_document
 from jobkit.runtime.errors import InvalidSetting, UnknownTask
+from jobkit.runtime.listing import list_tasks
 from jobkit.runtime.model import Chain, StageRecord, Status
 from jobkit.runtime.repository import Repository
 
@@ -56,19 +56,11 @@ def show_tasks(job_id: str, page: Page, how: How, *, store: str) -> None:
 
             chain = repository.get_chain(whole_id)
             stage = _find_stage(chain, page.stage)
-            found = list(islice(repository.listed_tasks(stage, page.first, status=status), page.limit + 1))
-            tasks = found[: page.limit]
-            following = found[page.limit].ref.index if len(found) > page.limit else None
-            go_on = "" if following is None else _next_page(chain, page, following) + store_option(store)
+            found = list_tasks(repository, stage, first=page.first, limit=page.limit, status=status)
+            go_on = "" if found.following is None else _next_page(chain, page, found.following) + store_option(store)
             return Frame(
-                view=lambda whole: tasks_view(chain, stage, tasks, go_on=go_on, whole=whole),
-                document=lambda: {
-                    "schema": SCHEMA,
-                    "job_id": whole_id,
-                    "stage": stage.number,
-                    "tasks": [task_document(task) for task in tasks],
-                    "next": following,
-                },
+                view=lambda whole: tasks_view(chain, stage, found.tasks, go_on=go_on, whole=whole),
+                document=lambda: tasks_document(found),
                 line=f"stage {stage.number} {stage.name} is {stage.status}, the job {chain.job.status}",
                 ended=exit_code(chain.job),
             )

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from .messages import Kind
 from .model import Audit, Chain, Failure, JobRecord, StageRecord, Summary, TaskRecord
+from .overview import TaskPage
 from .payload import stored_json
 from .poison import Done, Found, PoisonMessage
 from .repair import Look
@@ -70,6 +71,17 @@ def task_document(task: TaskRecord) -> dict[str, Any]:
 
 def _result(job: JobRecord) -> Any:
     return None if job.result_json is None else stored_json(job.result_json, job_id=job.job_id, name="result")
+
+
+def tasks_document(page: TaskPage) -> dict[str, Any]:
+    """Write a page of a stage's tasks as JSON data."""
+    return {
+        "schema": SCHEMA,
+        "job_id": page.stage.job_id,
+        "stage": page.stage.number,
+        "tasks": [task_document(task) for task in page.tasks],
+        "next": page.following,
+    }
 
 
 def error_document(failure: Failure | None) -> dict[str, Any] | None:

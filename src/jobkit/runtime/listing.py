@@ -1,4 +1,4 @@
-"""Pages of a list of jobs: what a filter finds, in some order, after the last job of the page before."""
+"""Pages: of the jobs that a filter finds, in some order, after the last one of the page before; and of a stage's tasks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from itertools import islice
 from typing import Any, Final
 
 from .errors import InvalidFilter, did_you_mean
-from .model import JobRecord
+from .model import JobRecord, StageRecord, Status
 from .outbox import Each
-from .overview import Order, Page, took_s
+from .overview import Order, Page, TaskPage, took_s
 from .repository import Repository
 from .selection import READ_AT_ONCE, Selection
 
@@ -54,6 +54,15 @@ def list_jobs(
         after=page[limit - 1].job_id if len(page) > limit else None,
         damaged=tuple(sorted(damaged)),
     )
+
+
+def list_tasks(
+    repository: Repository, stage: StageRecord, *, first: int, limit: int, status: Status | None
+) -> TaskPage:
+    """Return up to `limit` tasks of a stage from an index on and, where told, of one status alone."""
+    found = list(islice(repository.listed_tasks(stage, first, status=status), limit + 1))
+    following = found[limit].ref.index if len(found) > limit else None
+    return TaskPage(stage=stage, tasks=tuple(found[:limit]), following=following)
 
 
 _KEYS: Final[dict[Order, Callable[[JobRecord, datetime], tuple[Any, ...]]]] = {

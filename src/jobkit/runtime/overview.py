@@ -10,7 +10,7 @@ from typing import Final
 
 from .inspected import Count
 from .messages import Message
-from .model import Chain, JobRecord, StageRecord
+from .model import Chain, JobRecord, StageRecord, TaskRecord
 from .rates import Ends, Throughput, left_at_rate_s, rate_a_second
 from .storage.limits import RECEIVE_MESSAGES
 
@@ -84,6 +84,15 @@ class Page:
     jobs: tuple[JobRecord, ...]
     after: str | None
     damaged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPage:
+    """Some of a stage's tasks, by index. `following` is the index that the next page begins with; None for no more."""
+
+    stage: StageRecord
+    tasks: tuple[TaskRecord, ...]
+    following: int | None
 
 
 def took_s(job: JobRecord, now: datetime) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from http import HTTPStatus
-from itertools import islice
 from typing import Any, Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -12,11 +11,12 @@ import azure.functions as func
 
 from jobkit import __version__
 from jobkit.runtime.counting import Counting
-from jobkit.runtime.documents import SCHEMA, job_document, task_document
+from jobkit.runtime.documents import SCHEMA, job_document, tasks_document
 from jobkit.runtime.errors import JobkitError
 from jobkit.runtime.inspected_documents import diagnosis_document
 from jobkit.runtime.inspection import Inspection
 from jobkit.runtime.invariants import broken_invariants
+from jobkit.runtime.listing import list_tasks as find_page
 from jobkit.runtime.messages import JOBS_QUEUE
 from jobkit.runtime.model import Chain, StageRecord, Status
 from jobkit.runtime.processing import QUEUES
@@ -86,17 +86,8 @@ def list_tasks(app: App, request: func.HttpRequest) -> func.HttpResponse:
     stage = _stage(chain, query.get("stage"))
     first = read_count(query, "first", 0, least=0, most=10**9)
     limit = read_count(query, "limit", DEFAULT_TASKS, least=1, most=MOST_TASKS)
-    found = list(islice(app.service.repository.listed_tasks(stage, first, status=_status(query)), limit + 1))
-    more = found[limit].ref.index if len(found) > limit else None
-    return answer_json(
-        {
-            "schema": SCHEMA,
-            "job_id": chain.job.job_id,
-            "stage": stage.number,
-            "tasks": [task_document(task) for task in found[:limit]],
-            "next": more,
-        }
-    )
+    page = find_page(app.service.repository, stage, first=first, limit=limit, status=_status(query))
+    return answer_json(tasks_document(page))
 
 
 def show_health(app: App) -> func.HttpResponse:
