@@ -8,6 +8,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -214,6 +215,26 @@ class Trial:
         """Check every invariant, after whatever has happened."""
         submits_died = sum(call.delivery == 0 for call in self.faulty.happened)
         check_invariants(self.faulty.real, self.job_id, self.faulty.history, dead_submits=submits_died)
+
+    def beside(
+        self,
+        act: Callable[[Driver], None],
+        *,
+        after_s: float = 0.0,
+        rng: random.Random | None = None,
+        worker: str = "operator",
+    ) -> Callable[[], None]:
+        """Return what another process does while the job's own stands still, after so long."""
+
+        def there() -> None:
+            self.clock.advance(after_s)
+            act(Driver(self.faulty.store, [self.controller], clock=self.clock, rng=rng, worker=worker))
+
+        def beside() -> None:
+            with ThreadPoolExecutor(1) as pool:  # not here: this thread may be in the middle of handling an error
+                pool.submit(there).result()
+
+        return beside
 
     def another_instance(self, deliveries: int) -> Callable[[], None]:
         """Return what another instance does when this one's leases have run out: the same submit, and some deliveries."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -63,16 +62,10 @@ def _act_until_done(run: Trial, do: Doing) -> None:
 def _handled_meanwhile(run: Trial) -> Callable[[], None]:
     """Return what becomes of the messages that an operator holds too long: an instance has them."""
 
-    def handle() -> None:
-        with ThreadPoolExecutor(1) as pool:  # not here: this thread may be in the middle of handling an error
-            pool.submit(handle_there).result()
+    def handle(driver: Driver) -> None:
+        driver.run(deliveries=3)
 
-    def handle_there() -> None:
-        run.clock.advance(TAKEN_S + 1)
-        other = Driver(run.faulty.store, [run.controller], clock=run.clock, rng=random.Random(99), worker="other")
-        other.run(deliveries=3)
-
-    return handle
+    return run.beside(handle, after_s=TAKEN_S + 1, rng=random.Random(99), worker="other")
 
 
 def every_poison_met(

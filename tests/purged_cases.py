@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ def beside_a_purge(folder: Path, job: Job, act: Act, *, store: str = "memory") -
     ends, broken = set[str](), list[str]()
     for number in range(1, calls_of_a_purge(job, store, folder) + 1):
         with trial(job, store, folder, Fault(Kind.LEASE_LOST, at(number))) as run:
-            run.faulty.lease_lost = _apart(act, run)
+            run.faulty.lease_lost = run.beside(partial(act, run=run))
             finish_and_purge(run)
             try:
                 run.driver.run()
@@ -98,17 +98,6 @@ def beside_a_purge(folder: Path, job: Job, act: Act, *, store: str = "memory") -
 
 def _left(everything: dict[str, Any]) -> list[str]:
     return [table for table in ("jobs", "tasks", "index") if everything[table]]
-
-
-def _apart(act: Act, run: Trial) -> Callable[[], None]:
-    def do() -> None:
-        act(Driver(run.faulty.store, [run.controller], clock=run.clock, worker="operator"), run)
-
-    def apart() -> None:
-        with ThreadPoolExecutor(1) as pool:  # not here: this thread may be in the middle of handling an error
-            pool.submit(do).result()
-
-    return apart
 
 
 def purge_too(driver: Driver, run: Trial) -> None:

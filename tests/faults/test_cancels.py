@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -27,18 +26,13 @@ def operator(driver: Driver) -> Operator:
 def cancel_meanwhile(run: Trial) -> Callable[[], None]:
     """Return what an operator does while the job's own process stands still."""
 
-    def cancel() -> None:
-        with ThreadPoolExecutor(1) as pool:  # not here: this thread may be in the middle of handling an error
-            pool.submit(cancel_there).result()
-
-    def cancel_there() -> None:
-        other = Driver(run.faulty.store, [run.controller], clock=run.clock, worker="operator")
+    def cancel(driver: Driver) -> None:
         try:
-            operator(other).cancel(run.job_id)
+            operator(driver).cancel(run.job_id)
         except (UnknownJob, JobHasEnded):
             return
 
-    return cancel
+    return run.beside(cancel)
 
 
 def ended_as(run: Trial, expected: dict[str, Any]) -> str:

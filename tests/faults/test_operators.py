@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -59,22 +58,6 @@ def look_after(driver: Driver, job_id: str) -> None:
         assert (care.damaged, care.purged, care.is_complete) == ([], 0, True)
 
 
-def apart(act: Act) -> Callable[[Trial], Callable[[], None]]:
-    """Return what does it in a moment in which a job stands still."""
-
-    def of(run: Trial) -> Callable[[], None]:
-        def do() -> None:
-            act(Driver(run.faulty.store, [run.controller], clock=run.clock, worker="operator"), run.job_id)
-
-        def in_a_thread() -> None:
-            with ThreadPoolExecutor(1) as pool:  # not here: this thread may be in the middle of handling an error
-                pool.submit(do).result()
-
-        return in_a_thread
-
-    return of
-
-
 @pytest.mark.parametrize("act", [retry, purge, examine, look_after])
 @pytest.mark.parametrize(
     ("store", "name"),
@@ -83,4 +66,7 @@ def apart(act: Act) -> Callable[[Trial], Callable[[], None]]:
 def test_what_an_operator_does_to_a_running_job_disturbs_nothing(
     tmp_path: Path, act: Act, store: str, name: str
 ) -> None:
-    assert every_single_fault(JOBS[name], store, tmp_path, Kind.LEASE_LOST, meanwhile=apart(act)) == []
+    def meanwhile(run: Trial) -> Callable[[], None]:
+        return run.beside(lambda driver: act(driver, run.job_id))
+
+    assert every_single_fault(JOBS[name], store, tmp_path, Kind.LEASE_LOST, meanwhile=meanwhile) == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,16 +61,7 @@ def test_an_instance_has_a_message_that_an_operator_held_too_long(tmp_path: Path
 
 def meanwhile(run: Trial, do: Doing, *, after_s: float) -> Callable[[], None]:
     """Return what an operator does while the job's own process stands still, which may hold the message itself."""
-
-    def act() -> None:
-        with ThreadPoolExecutor(1) as pool:  # not here: this thread may be in the middle of handling an error
-            pool.submit(act_there).result()
-
-    def act_there() -> None:
-        run.clock.advance(after_s)
-        do(Driver(run.faulty.store, [run.controller], clock=run.clock, worker="operator"))
-
-    return act
+    return run.beside(do, after_s=after_s)
 
 
 POISONED = "as many failures as are tolerated"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,21 +21,15 @@ OF_ONE_RUN = [name for name in DIFFERENT if name != "a second run"]
 def two_looks(run: Trial, *, after_s: float = 0.0) -> Callable[[], None]:
     """Return what an operator does in a moment in which a job stands still: two looks, after so long, and every mend."""
 
-    def repair() -> None:
-        with ThreadPoolExecutor(1) as pool:  # not here: this thread may be in the middle of handling an error
-            pool.submit(repair_there).result()
-
-    def repair_there() -> None:
-        run.clock.advance(after_s)
-        other = Driver(run.faulty.store, [run.controller], clock=run.clock, worker="operator")
+    def repair(driver: Driver) -> None:
         try:
             for _ in range(2):
-                for finding in Repair(other.service).look(run.job_id).findings:
+                for finding in Repair(driver.service).look(run.job_id).findings:
                     finding.do()
         except UnknownJob:
             return
 
-    return repair
+    return run.beside(repair, after_s=after_s)
 
 
 ON_SQLITE = ("three tasks in two stages", "two lanes with failures", "batches", "a stop")
