@@ -155,6 +155,14 @@ def _time(value: object) -> datetime | None:
     return datetime.fromisoformat(value) if isinstance(value, str) else None
 
 
+def _moment(value: object) -> datetime:
+    """Read a time that must be there."""
+    found = _time(value)
+    if found is None:
+        raise ValueError("it has no time")
+    return found
+
+
 def put_text(properties: Properties, name: str, text: str | None) -> None:
     """Store a text under `name`, cut into binary properties of 64 KiB when one string property can't hold it."""
     if text is None:
@@ -439,25 +447,19 @@ def write_summary(summary: Summary) -> str:
 def read_audit(entity: Entity) -> Audit:
     """Read a row of what an operator did."""
     p = entity.properties
-    at = _time(p["at"])
-    if at is None:
-        raise ValueError("it has no time")
-    return Audit(action=str(p["action"]), by=str(p["by"]), reason=str(p["reason"]), at=at)
+    return Audit(action=str(p["action"]), by=str(p["by"]), reason=str(p["reason"]), at=_moment(p["at"]))
 
 
 @_named
 def read_listed(entity: Entity) -> Listed:
     """Read a row that lists a job."""
     p = entity.properties
-    created = _time(p["created_at"])
-    if created is None:
-        raise ValueError("it has no time")
     return Listed(
         key=entity.row,
         job_id=str(p["job_id"]),
         epoch=str(p["epoch"]),
         job_type=str(p["job_type"]),
-        created_at=created,
+        created_at=_moment(p["created_at"]),
         looked_at=_time(p.get("looked_at")),
     )
 
@@ -466,15 +468,12 @@ def read_listed(entity: Entity) -> Listed:
 def read_kept(entity: Entity) -> KeptMessage:
     """Read a row of a message that could not be understood."""
     p = entity.properties
-    at = _time(p["at"])
-    if at is None:
-        raise ValueError("it has no time")
     return KeptMessage(
         row=entity.row,
         queue=str(p["queue"]),
         reason=str(p["reason"]),
         body=get_text(p, "body") or "",
-        at=at,
+        at=_moment(p["at"]),
         etag=entity.etag,
     )
 
