@@ -22,7 +22,7 @@ PACE = replace(NO_PACE, counts=(0.0,) * 10 + tuple(float(n) for n in range(1, 21
 def queue(name: str, messages: int, visible: int, age_s: float = 0.0) -> QueueLook:
     """A queue whose oldest visible message has waited for so long."""
     peeked = Peeked(id="1", body="{}", message=None, refusal="", deliveries=0, inserted_at=after(600 - age_s))
-    return QueueLook(name=name, messages=messages, peeked=(peeked,) * visible)
+    return QueueLook(name=name, messages=messages, peeked=(peeked,) * visible, visible_is_exact=visible < 32)
 
 
 def queues(*found: QueueLook) -> tuple[QueueLook, ...]:

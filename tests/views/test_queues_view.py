@@ -22,7 +22,7 @@ def message(kind: Kind, **fields: object) -> Message:
 
 
 def look(name: str, messages: int, *seen: Peeked) -> QueueLook:
-    return QueueLook(name=name, messages=messages, peeked=seen)
+    return QueueLook(name=name, messages=messages, peeked=seen, visible_is_exact=len(seen) < 32)
 
 
 EMPTY = [look(name, 0) for name in ("jobs", "tasks", "jobs-poison", "tasks-poison")]

@@ -12,9 +12,7 @@ from .inspected import Count
 from .messages import Message
 from .model import Chain, JobRecord, StageRecord, TaskRecord
 from .rates import Ends, Throughput, left_at_rate_s, rate_a_second
-from .storage.limits import RECEIVE_MESSAGES
 
-MOST_PEEKED: Final = RECEIVE_MESSAGES  # what one call may look at
 NEWEST: Final = 100  # jobs whose rows are read for a glance
 WINDOW_S: Final = 300.0  # of throughput
 RATE_WINDOW_S: Final = 120.0
@@ -34,16 +32,16 @@ class Peeked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueLook:
-    """A queue at one moment. `messages` is the store's count, hidden ones included; Azure calls its own approximate."""
+    """A queue at one moment.
+
+    `messages` is the store's count, hidden ones included; Azure calls its own approximate. `visible_is_exact` says that
+    all visible messages have been seen; else there may be more of them.
+    """
 
     name: str
     messages: int
     peeked: tuple[Peeked, ...]
-
-    @property
-    def visible_is_exact(self) -> bool:
-        """Whether all visible messages have been seen; else there may be more of them."""
-        return len(self.peeked) < MOST_PEEKED
+    visible_is_exact: bool
 
     @property
     def visible(self) -> int:

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from .errors import MessageRefused
 from .messages import Message, decode_message
-from .overview import MOST_PEEKED, Peeked, QueueLook
+from .overview import Peeked, QueueLook
+from .storage.limits import RECEIVE_MESSAGES
 from .storage.ports import Queues
 
 
@@ -14,9 +15,14 @@ def look_at_queue(queues: Queues, name: str) -> QueueLook:
     """Count a queue's messages and look at its first visible ones. Raises StoreUnavailable."""
     peeked = tuple(
         _peeked(each.id, each.body, each.dequeue_count, each.inserted_at)
-        for each in queues.peek(name, limit=MOST_PEEKED)
+        for each in queues.peek(name, limit=RECEIVE_MESSAGES)
     )
-    return QueueLook(name=name, messages=max(queues.length(name), len(peeked)), peeked=peeked)
+    return QueueLook(
+        name=name,
+        messages=max(queues.length(name), len(peeked)),
+        peeked=peeked,
+        visible_is_exact=len(peeked) < RECEIVE_MESSAGES,
+    )
 
 
 def _peeked(id_: str, body: str, deliveries: int, inserted_at: datetime) -> Peeked:

@@ -13,10 +13,10 @@ from jobkit.runtime.installation import Glance
 from jobkit.runtime.installation_documents import installation_document, jobs_document, queues_document
 from jobkit.runtime.listing import list_jobs as find_page
 from jobkit.runtime.listing import read_order
-from jobkit.runtime.overview import MOST_PEEKED
 from jobkit.runtime.processing import QUEUES
 from jobkit.runtime.queue_look import look_at_queue
 from jobkit.runtime.selection import read_selection
+from jobkit.runtime.storage.limits import RECEIVE_MESSAGES
 
 from .answers import answer_json
 from .app import App
@@ -57,7 +57,7 @@ def list_jobs(app: App, request: func.HttpRequest) -> func.HttpResponse:
 def list_queues(app: App, request: func.HttpRequest) -> func.HttpResponse:
     """Show the queues, and the first messages that wait there."""
     query = read_query(request, ("limit",))
-    peek = read_count(query, "limit", DEFAULT_PEEKED, least=0, most=MOST_PEEKED)
+    peek = read_count(query, "limit", DEFAULT_PEEKED, least=0, most=RECEIVE_MESSAGES)
     return answer_json(queues_document([look_at_queue(app.queues, name) for name in QUEUES], peek=peek))
 
 
