@@ -56,6 +56,10 @@ CASES: dict[str, Case] = {
         commands=RETRY, sealed=1, outcomes=OK_OR_FAIL, max_deliveries=1, duplicates=1, crashes=1, expiries=1
     ),
     "a repair while planning": Case(commands=("submit", "repair command"), fan_out=((1, 2),), crashes=1, expiries=1),
+    "a purge": Case(commands=("purge command", "purge command", "submit"), sealed=1),
+    "a purge that dies": Case(commands=("purge command",), sealed=1, crashes=1, commands_crash=True),
+    "a purge and a retry": Case(commands=("purge command", "retry command"), sealed=1, outcomes=OK_OR_FAIL, crashes=1),
+    "a purge, an index": Case(commands=("purge command",), sealed=1, index=True, crashes=1, quiet_repairs=1),
     "the same job again after a purge": Case(commands=AGAIN, fan_out=((1, 2),), expiries=1),
     "the same job again, a duplicate": Case(commands=AGAIN, duplicates=1),
     "the same job again, poisoned": Case(commands=AGAIN, duplicates=1, crashes=1, max_deliveries=1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from . import batches, giving_up, lights, operators, planning, processes, tasks
+from . import batches, giving_up, lights, operators, planning, processes, purging, tasks
 from .invariants import Violation, check_end, check_step
 from .rows import (
     JOB,
@@ -44,7 +44,8 @@ HANDLERS = {
     "cancel command": operators.cancel,
     "retry command": operators.retry,
     "repair command": operators.repair,
-    "again command": operators.again,
+    "purge command": purging.purge,
+    "again command": purging.purge,
     "killer": processes.killer,
 }
 POISONED = {

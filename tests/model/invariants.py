@@ -21,6 +21,7 @@ INVARIANTS = {
     "counts": "A closed stage's count of failures is that of its rows.",
     "one result": "A job's result is of one try.",
     "epochs": "No message of an older job changes a newer one's task.",
+    "purge": "A purge deletes nothing of a job that has not ended, and leaves no task and no stage of one that is gone.",
     "index": "An active job is in the index, an ended one is not.",
     "outcome": "A job fails only for a reason, and a task only by its own attempt, a stop, or a message of its own.",
 }
@@ -36,6 +37,9 @@ def check_step(case, before, turn, step):
         if conditional and old == new and kind != "job":
             raise AssertionError(f"{step} writes {key} without a change: its ETag would not tell")
         if new is None:
+            broken = _check_delete(before, key, old)
+            if broken is not None:
+                return broken
             continue
         if kind == "task":
             broken = _check_task(case, turn, key, old, new, step)
@@ -48,6 +52,15 @@ def check_step(case, before, turn, step):
         if broken is not None:
             return broken
     return None
+
+
+def _check_delete(before, key, old):
+    job = _row(before, *JOB)
+    if job is None or job.purging or is_ended(job) or key[0] not in ("task", "stage", "job"):
+        return None
+    if key[0] == "task" and old is not None and old.planner[0] != job.epoch:
+        return None
+    return Violation("purge", f"{'-'.join(map(str, key))} of a job that has not ended is deleted")
 
 
 def _row(rows, *key):
@@ -142,7 +155,7 @@ def _check_closing(rows, number, old, new, tasks):
 def _check_job(rows, old, new, step):
     if old is None:
         return None
-    if is_ended(old) and new.round == old.round and new != old:
+    if is_ended(old) and new.round == old.round and new._replace(purging=old.purging) != old:
         return Violation("stays ended", f"{step} makes the job {new.status}, which had {old.status}")
     if new.stage < old.stage:
         return Violation("order", f"{step} takes the job back to stage {new.stage}")
@@ -165,9 +178,9 @@ def _check_end_of_job(rows, job):
 def check_end(case, state, rows):
     """Return what a state violates in which nothing can happen any more, or None."""
     job = _row(rows, *JOB)
-    if job is None:
-        return None
     active = any(key[0] == "active" and entry.row for key, entry in state.rows)
+    if job is None:
+        return _check_gone(case, state, active)
     if not is_ended(job):
         if case.index and not active:
             return Violation("index", f"the job is {job.status} for ever, and no repair would see it")
@@ -178,6 +191,15 @@ def check_end(case, state, rows):
         return Violation("ends", f"messages are left: {[message.id for message in state.messages]}")
     if case.completes and job.status != COMPLETED:
         return Violation("outcome", "the job failed without a reason")
+    return None
+
+
+def _check_gone(case, state, active):
+    left = [key for key, entry in state.rows if key[0] in ("task", "stage") and entry.row is not None]
+    if left and not case.expiries:  # a planner that lost its lease may write rows of a plan that is nobody's any more
+        return Violation("purge", f"the job is gone, and {sorted(left, key=repr)} are left")
+    if case.index and active and "purge command" in case.commands:  # a submit that died may leave one for the repair
+        return Violation("index", "a job that is gone is still among the active ones")
     return None
 
 

@@ -1,10 +1,10 @@
-"""What an operator may do meanwhile: cancel, retry as a new round, repair, run a purged job again."""
+"""What an operator may do meanwhile: cancel, retry as a new round, repair; `purging` has the purge."""
 
 from __future__ import annotations
 
 from .giving_up import stop
 from .lights import close, lights_out, send_on, stale
-from .planning import create, dispatch
+from .planning import dispatch
 from .rows import (
     COMPLETED,
     FAILED,
@@ -14,7 +14,6 @@ from .rows import (
     REOPENING,
     SEALED,
     UNPLANNED,
-    Job,
     Message,
     active_key,
     fresh_stage,
@@ -56,7 +55,7 @@ def send_cancel(turn, epoch):
 def retry(turn):
     """Begin a new round of a failed job; again, it only sends again."""
     job, stages = turn.all_stages()
-    if job.row is None or job.row.status == COMPLETED:
+    if job.row is None or job.row.status == COMPLETED or (job.row.purging and not turn.without("purging_retried")):
         return DELETE
     if job.row.status != FAILED:
         return then(send_reopen, job.row) if job.row.round > 1 else DELETE
@@ -241,26 +240,3 @@ def resend_task(turn, scope, waiting):
 def relight_all(turn, scope, shard):
     rest = (relight_all, scope, shard + 1) if shard + 1 < shards(scope, turn.case) else None
     return lights_out(turn, scope, shard, rest)
-
-
-# again
-
-
-def again(turn):
-    """Purge a job that has ended, the job row last, and create it anew."""
-    job, _ = turn.chain()
-    if job.row is None or not is_ended(job.row):
-        return DELETE
-    return then(purge_tasks)
-
-
-def purge_tasks(turn):
-    gone = sorted((key for key in turn.rows if key[0] in ("task", "marker")), key=repr)
-    turn.write(*[turn.put(key, None) for key in gone])
-    return then(purge_job)
-
-
-def purge_job(turn):
-    gone = [key for key in turn.rows if key[0] in ("stage", "job")]
-    turn.write(*[turn.put(key, None) for key in sorted(gone)])
-    return then(create, Job(turn.delivery.key, QUEUED, 1, 1))

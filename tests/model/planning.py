@@ -34,7 +34,7 @@ def submit(turn):
     """Look whether the job is there."""
     job, _ = turn.chain()
     if job.row is not None:
-        return wake(turn, job.row, 1)
+        return wake(turn, job.row, 1)  # one that is being purged has ended
     new = Job(turn.delivery.key, QUEUED, 1, 1)
     return then(add_to_index, new) if turn.case.index and not turn.without("index_job_first") else then(create, new)
 

@@ -9,7 +9,7 @@ UNPLANNED, PLANNING, SEALED, CLOSED, REOPENING = "unplanned", "planning", "seale
 ENDED = (COMPLETED, FAILED)
 
 #: `stage` is one past the last when all are closed; `result` names the try that wrote it.
-Job = namedtuple("Job", "epoch status stage round result", defaults=(None,))
+Job = namedtuple("Job", "epoch status stage round result purging", defaults=(None, False))
 #: `takes` counts plannings: where a fresh plan id comes from. `owner` is (message id, delivery, key) of the planner.
 Stage = namedtuple("Stage", "state plan count failed round stop owner takes")
 #: `owner` is (key, message id), `delivery` which delivery of it has claimed; `planner` is the delivery that wrote it.

@@ -74,6 +74,11 @@ class Turn:
         self._begin("read markers")
         return [entry.row for key, entry in self.rows.items() if key[: len(prefix)] == prefix and entry.row is not None]
 
+    def all_of(self, *kinds):
+        self._begin(f"read all of {', '.join(kinds)}")
+        found = [(key, entry) for key, entry in self.rows.items() if key[0] in kinds and entry.row is not None]
+        return tuple(sorted(found, key=repr))
+
     # writes
 
     def insert(self, key, row):
