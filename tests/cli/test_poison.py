@@ -16,6 +16,7 @@ from jobkit.local.sqlite_queues import SqliteQueues
 from jobkit.runtime.poison import poison_id
 from jobkit.runtime.repository import Repository
 from jobkit.runtime.storage.ports import Delivery
+from poison_cases import received
 
 HOW = "Whoever works on the queues runs it.\nIf nobody does: jobkit worker\n"
 FOREIGN = '{"order": 1}'
@@ -46,7 +47,7 @@ def poisoned_plan(jobkit: InProcess, folder: Path) -> str:
 
 def aged(done: Done) -> str:
     """What was printed, with all ages alike."""
-    return re.sub(r" +[\d.]+ m?s\n", "  AGE\n", done.out)
+    return re.sub(r" +[\d.]+ m?s  (?=taken|never)", "  AGE  ", done.out)
 
 
 def test_what_waits_is_shown_with_what_it_is_about(jobkit: InProcess, folder: Path):
@@ -59,10 +60,10 @@ def test_what_waits_is_shown_with_what_it_is_about(jobkit: InProcess, folder: Pa
     plan = of_job["messages"][0]["id"]
     assert (shown.code, shown.err) == (0, "")
     assert aged(shown) == (
-        f"{plan[:8]}  jobs   waiting  AGE\n"
+        f"{plan[:8]}  jobs   waiting  AGE  never taken\n"
         f"    plan of stage 1, job {job[:12]} hello_worlds\n"
         "    the job is queued, its stage is unplanned\n"
-        f"{ID[:8]}  tasks  waiting  AGE\n"
+        f"{ID[:8]}  tasks  waiting  AGE  never taken\n"
         f"    foreign: it is not a message of jobkit: {FOREIGN}\n"
         "\n"
         "To try again: jobkit poison requeue ID. To give up: jobkit poison drop ID.\n"
@@ -145,7 +146,7 @@ def test_beyond_32_the_rest_is_counted_and_all_shows_it(jobkit: InProcess, folde
 
 def test_what_is_left_is_told_with_exit_code_1(jobkit: InProcess, folder: Path):
     with LocalStore.open(folder / ".jobkit" / "local.db") as store:
-        Repository(store.tables).keep_poison("tasks-poison", "1", "x" * 50_000, "too long", datetime.now(UTC))
+        Repository(store.tables).keep_poison("tasks-poison", received("x" * 50_000), "too long", datetime.now(UTC))
 
     done = jobkit("poison", "requeue", "--all")
 

@@ -12,6 +12,7 @@ from driver import Driver
 from invariants import check_invariants
 from jobkit.runtime import TaskContext
 from jobkit.runtime.controllers import HelloWorlds
+from jobkit.runtime.documents import poison_message_document
 from jobkit.runtime.errors import AmbiguousId, StoreUnavailable, UnknownPoison
 from jobkit.runtime.messages import decode_message
 from jobkit.runtime.poison import Done, Found, Wanted, poison_id
@@ -20,6 +21,7 @@ from jobkit.runtime.poison_search import PoisonSearch
 from jobkit.runtime.service import ref_of
 from jobkit.runtime.storage.limits import MESSAGE_BYTES
 from jobkit.runtime.storage.ports import Entity
+from poison_cases import received
 from samples import Count, one_stage
 
 Drive = Callable[..., Driver]
@@ -275,8 +277,8 @@ def test_kept_messages_are_found_sent_again_and_dropped(drive: Drive) -> None:
     driver.run()
     kept = find(driver).messages
     assert sorted((each.queue, each.body, each.deliveries, each.reason) for each in kept) == [
-        ("tasks", "more", None, "it is no JSON"),
-        ("tasks", "once", None, "it is no JSON"),
+        ("tasks", "more", 1, "it is no JSON"),
+        ("tasks", "once", 1, "it is no JSON"),
     ]
 
     acts(driver).requeue([each for each in kept if each.body == "once"])
@@ -285,6 +287,28 @@ def test_kept_messages_are_found_sent_again_and_dropped(drive: Drive) -> None:
     assert (driver.poison_rows(), driver.lengths()["tasks"]) == ([], 1)
     driver.run()
     assert [text for _, _, text in driver.poison_rows()] == ["once"]
+
+
+def test_a_kept_message_tells_how_often_it_was_received_and_an_older_row_that_this_is_not_known(drive: Drive) -> None:
+    driver = drive(HelloWorlds)
+    driver.store.queues.send("jobs-poison", "foreign")
+    for _ in range(2):  # received by those that died, before the third delivery keeps it
+        driver.store.queues.receive("jobs-poison", limit=1, visibility_s=30)
+        driver.clock.advance(31)
+    driver.run()
+    as_it_was: dict[str, Any] = {"row_version": 1, "queue": "tasks-poison", "reason": "why", "body": "older"}
+    as_it_was["at"] = "2026-01-02T03:04:05.000006Z"
+    driver.store.tables.insert("index", Entity(partition="poison", row="tasks-poison-1", properties=as_it_was))
+
+    kept = find(driver).messages
+
+    assert [(each.queue, each.body, each.deliveries) for each in kept] == [
+        ("jobs", "foreign", 3),
+        ("tasks", "older", None),
+    ]
+    assert [poison_message_document(each)["deliveries"] for each in kept] == [3, None]
+    assert [each.is_done for each in acts(driver).requeue(kept)] == [True, True]
+    assert driver.poison_rows() == []
 
 
 def test_a_message_whose_row_is_damaged_is_left_until_the_row_is_mended_or_it_is_dropped(drive: Drive) -> None:
@@ -316,8 +340,8 @@ def test_a_message_whose_row_is_damaged_is_left_until_the_row_is_mended_or_it_is
 
 def test_a_text_that_is_too_large_for_another_message_is_left_and_the_others_go(drive: Drive) -> None:
     driver = drive(HelloWorlds)
-    driver.repository.keep_poison("tasks-poison", "large", "x" * (MESSAGE_BYTES + 1), "too long", driver.clock.now())
-    driver.repository.keep_poison("tasks-poison", "small", "x", "too short", driver.clock.now())
+    for text in ("x" * (MESSAGE_BYTES + 1), "x"):
+        driver.repository.keep_poison("tasks-poison", received(text), "its length", driver.clock.now())
 
     done = acts(driver).requeue(find(driver).messages)
 

@@ -30,7 +30,7 @@ def of_task(index: int, size: int = 1) -> Message:
 
 
 FAILED = Failure(type="ValueError", message="no such\x1b[2J tile\nin a.tif")
-KEPT = KeptMessage(row="jobs-poison-1", queue="jobs-poison", reason="", body="", at=START, etag="1")
+KEPT = KeptMessage(row="jobs-poison-1", queue="jobs-poison", reason="", body="", at=START, deliveries=None, etag="1")
 MESSAGES = [
     message(
         "1",
@@ -63,17 +63,17 @@ aaaaaaaaaaaaaa01  tasks  waiting   2 h 03 min  taken 3 times
     the task has failed: requeue does nothing, jobkit retry 0123456789ab --store
     azure does
     ValueError: no such\\x1b[2J tile\\nin a.tif
-aaaaaaaaaaaaaa02  tasks  waiting   3 min 20 s
+aaaaaaaaaaaaaa02  tasks  waiting   3 min 20 s  never taken
     tasks 100 to 149 of stage 2, job 0123456789ab tiles
     2 of 50 tasks have not ended
-aaaaaaaaaaaaaa03  tasks  waiting   1 min 40 s
+aaaaaaaaaaaaaa03  tasks  waiting   1 min 40 s  never taken
     task 1,234,567 of stage 2, job 0123456789ab
     its job is gone: requeue does nothing
-aaaaaaaaaaaaaa6b  tasks  waiting       3.00 s
+aaaaaaaaaaaaaa6b  tasks  waiting       3.00 s  never taken
     foreign: it is no JSON:
     {\\x1b]0;x\\x07yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy
     yyyyyyyyyy… and 27 more characters
-aaaaaaaaaaaaaa0f  jobs   kept          1.00 s
+aaaaaaaaaaaaaa0f  jobs   kept          1.00 s  taken ? times
     foreign: it is no JSON: \\u202e[bold]z[/bold]
 
 1,208 more in tasks-poison. To see them: jobkit inspect poison --all --store

@@ -303,13 +303,17 @@ class Audit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptMessage:
-    """A poison message that could not be understood or followed, kept as a row: its poison queue, and why and when."""
+    """A poison message that could not be understood or followed, kept as a row: its poison queue, and why and when.
+
+    `deliveries` is how often it had been received from there by then; None in a row of a jobkit that did not note it.
+    """
 
     row: str
     queue: str
     reason: str
     body: str
     at: datetime
+    deliveries: int | None
     etag: str
 
 

@@ -36,7 +36,7 @@ class PoisonMessage:
         id: A digest of its queue and text: equal messages have one id, and a copy has its original's.
         queue: The queue that it came from.
         at: When it came into the poison queue, or was kept.
-        deliveries: How often it was received from the poison queue; None for a kept one.
+        deliveries: How often it was received from the poison queue, until it was kept; None where that was not noted.
         body: Its text.
         reason: Why it can't be understood, or followed; empty for a waiting one of ours.
         message: What it says; None for a foreign one.

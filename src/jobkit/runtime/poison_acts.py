@@ -145,4 +145,5 @@ def _do(message: PoisonMessage, message_id: str, act: Act) -> Done:
 
 def _incoming(message: PoisonMessage, message_id: str) -> Incoming:
     assert message.message is not None  # noqa: S101 - who calls has looked
-    return Incoming.of(message.message, message_id, 1 + (message.deliveries or 0))
+    earlier = message.deliveries if message.kept is None else 0  # under this id, which for a kept one is its row's
+    return Incoming.of(message.message, message_id, 1 + (earlier or 0))

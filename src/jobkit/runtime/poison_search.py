@@ -209,7 +209,7 @@ def _kept(kept: KeptMessage) -> PoisonMessage:
         id=poison_id(queue, kept.body),
         queue=queue,
         at=kept.at,
-        deliveries=None,
+        deliveries=kept.deliveries,
         body=kept.body,
         reason=reason or kept.reason,
         message=message,

@@ -18,6 +18,7 @@ from .model import Failure, JobRecord, Owner, StageRecord, StageState, Status, T
 from .outbox import stage_message
 from .service import Service, ref_of
 from .settling import Settling
+from .storage.ports import Delivery
 from .turns import is_anothers, is_innocent, send_poisoned_again
 
 _SENDING: Final = "planning, sending or aggregating failed each time"
@@ -252,7 +253,7 @@ class Poisoned:
                 service.outbox.send(JOBS_QUEUE, replace(dispatch, first=first, size=size))
             return True
 
-    def refused(self, queue: str, message_id: str, body: str, error: JobkitError) -> None:
+    def refused(self, queue: str, delivery: Delivery, error: JobkitError) -> None:
         """Keep a poison message that can't be understood, or followed, where `inspect` finds it."""
-        self._repository.keep_poison(queue, message_id, body, str(error), self._service.clock.now())
+        self._repository.keep_poison(queue, delivery, str(error), self._service.clock.now())
         self._service.observe(Event(action=Action.REFUSED, job_id="", text=str(error)))

@@ -44,13 +44,13 @@ class Processing:
         except MessageRefused as exc:
             if not poisoned:
                 raise
-            return self._poisoned.refused(queue, delivery.id, delivery.body, exc)
+            return self._poisoned.refused(queue, delivery, exc)
         incoming = Incoming.of(message, delivery.id, delivery.dequeue_count)
         if poisoned:
             try:
                 return self._poisoned.handle(queue.removesuffix(POISON_SUFFIX), incoming)
             except RowDamaged as exc:  # no redelivery can help, and a poison queue has no poison queue of its own
-                return self._poisoned.refused(queue, delivery.id, delivery.body, exc)
+                return self._poisoned.refused(queue, delivery, exc)
         if self._gate is None or message.kind not in _GATED:
             return self._route(incoming)
         with self._gate.enter(incoming) as is_its_turn:

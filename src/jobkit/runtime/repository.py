@@ -33,7 +33,7 @@ from .payload import MAX_PAYLOAD_BYTES
 from .removal import Removal
 from .rows import GROUP, SHARD, Properties
 from .storage.limits import PROPERTY_BYTES, TRANSACTION_BYTES, payload_bytes, utf16_units
-from .storage.ports import Condition, Entity, Insert, Mode, Operation, Span, Tables, Update
+from .storage.ports import Condition, Delivery, Entity, Insert, Mode, Operation, Span, Tables, Update
 
 _OPEN = (Condition("status", "ne", Status.COMPLETED.value), Condition("status", "ne", Status.FAILED.value))
 _TEXT_PARTS = MAX_PAYLOAD_BYTES // PROPERTY_BYTES + 1
@@ -512,16 +512,17 @@ class Repository:
 
     # Messages that could not be understood
 
-    def keep_poison(self, queue: str, message_id: str, body: str, reason: str, now: datetime) -> None:
-        """Keep a message that no redelivery can help (idempotent)."""
+    def keep_poison(self, queue: str, delivery: Delivery, reason: str, now: datetime) -> None:
+        """Keep a message that no redelivery can help (idempotent: what its first delivery has kept stays)."""
         properties: Properties = {
             "row_version": rows.ROW_VERSION,
             "queue": queue,
             "reason": reason[:2_000],
             "at": rows.write_time(now),
+            "deliveries": delivery.dequeue_count,
         }
-        rows.put_text(properties, "body", body)
-        row = f"{queue}-{message_id}"
+        rows.put_text(properties, "body", delivery.body)
+        row = f"{queue}-{delivery.id}"
         try:
             self._tables.insert(rows.INDEX, Entity(partition=rows.INDEX_POISON, row=row, properties=properties))
         except EntityExists:

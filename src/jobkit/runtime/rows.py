@@ -468,12 +468,14 @@ def read_listed(entity: Entity) -> Listed:
 def read_kept(entity: Entity) -> KeptMessage:
     """Read a row of a message that could not be understood."""
     p = entity.properties
+    deliveries = p.get("deliveries")
     return KeptMessage(
         row=entity.row,
         queue=str(p["queue"]),
         reason=str(p["reason"]),
         body=get_text(p, "body") or "",
         at=_moment(p["at"]),
+        deliveries=None if deliveries is None else _int(deliveries),
         etag=entity.etag,
     )
 

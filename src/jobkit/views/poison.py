@@ -101,8 +101,14 @@ def escaped(text: str, most: int = SHOWN_ERROR_CHARS) -> str:
 def _facts(found: PoisonMessage, now: datetime) -> str:
     where = "waiting" if found.kept is None else "kept"
     age = duration_text(max(0.0, (now - found.at).total_seconds()))
-    times = "" if not found.deliveries else "taken once" if found.deliveries == 1 else f"taken {found.deliveries} times"
-    return f"{found.queue:<5}  {where:<7}  {age:>11}  {times}".rstrip()
+    return f"{found.queue:<5}  {where:<7}  {age:>11}  {_times(found.deliveries)}"
+
+
+def _times(deliveries: int | None) -> str:
+    """Say how often a message was taken from the poison queue."""
+    if deliveries is None:
+        return "taken ? times"  # kept by a jobkit that did not note it
+    return {0: "never taken", 1: "taken once"}.get(deliveries, f"taken {deliveries:,} times")
 
 
 def _notes(found: PoisonMessage, store: str) -> list[str]:
