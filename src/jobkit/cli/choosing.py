@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import typer
 
 from jobkit.runtime.errors import OptionsContradict
 from jobkit.runtime.model import Status
-from jobkit.runtime.selection import read_selection
+from jobkit.runtime.selection import Selection, read_selection
 from jobkit.runtime.service import Service
 
 from .output import say
@@ -18,30 +19,55 @@ from .session import open_without_code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What the user has typed: ids, or the fields of a filter."""
+class JobFilter:
+    """The fields of a filter over jobs, as they were typed."""
 
-    job_ids: list[str] = field(default_factory=list[str])
     statuses: list[str] = field(default_factory=list[str])
     job_types: list[str] = field(default_factory=list[str])
     since: str | None = None
     params: list[str] = field(default_factory=list[str])
+
+    @property
+    def has_fields(self) -> bool:
+        """Whether any of them has been typed."""
+        return bool(self.statuses or self.job_types or self.since is not None or self.params)
+
+    @property
+    def words(self) -> list[str]:
+        """The options that say the same again."""
+        words: list[str] = []
+        for name, values in (("--status", self.statuses), ("--type", self.job_types), ("--param", self.params)):
+            words += [word for value in values for word in (name, value)]
+        return words if self.since is None else [*words, "--since", self.since]
+
+    def selection(self, now: datetime, among: Iterable[Status] = ()) -> Selection:
+        """Return the filter; without a status it means jobs of the statuses `among`. Raises InvalidFilter."""
+        return read_selection(
+            statuses=self.statuses or list(among),
+            job_types=self.job_types,
+            since=self.since,
+            params=self.params,
+            now=now,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted(JobFilter):
+    """What the user has typed: ids, or the fields of a filter."""
+
+    job_ids: list[str] = field(default_factory=list[str])
     is_all: bool = False
 
     @property
     def is_filter(self) -> bool:
         """Whether a filter has been typed."""
-        return self.is_all or self._has_fields
-
-    @property
-    def _has_fields(self) -> bool:
-        return bool(self.statuses or self.job_types or self.since is not None or self.params)
+        return self.is_all or self.has_fields
 
     def check(self) -> None:
         """Raise OptionsContradict unless it is one of ids, a filter and all."""
         if self.is_filter and self.job_ids:
             raise OptionsContradict(option="a filter", reason="goes with no ids: give one of them")
-        if self.is_all and self._has_fields:
+        if self.is_all and self.has_fields:
             raise OptionsContradict(option="--all", reason="goes with no other filter")
         if not (self.is_filter or self.job_ids):
             raise OptionsContradict(option="ID", reason="is missing: name jobs, or give a filter (see --help)")
@@ -66,13 +92,7 @@ def open_chosen(wanted: Wanted, *, store: str, among: Iterable[Status]) -> Gener
 def _find(service: Service, wanted: Wanted, among: Iterable[Status]) -> Iterator[str]:
     if wanted.is_all:  # by their rows in the index alone: one that is damaged hides no other
         return iter(service.repository.index.active_ids())
-    selection = read_selection(
-        statuses=wanted.statuses or list(among),
-        job_types=wanted.job_types,
-        since=wanted.since,
-        params=wanted.params,
-        now=service.clock.now(),
-    )
+    selection = wanted.selection(service.clock.now(), among)
     return (job.job_id for job in selection.find(service.repository, service.outbox.each))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from jobkit.runtime.clock import SystemClock
 from jobkit.runtime.concerns import find_concerns
@@ -16,21 +16,17 @@ from jobkit.runtime.overview import Order
 from jobkit.runtime.processing import QUEUES
 from jobkit.runtime.queue_look import look_at_queue
 from jobkit.runtime.repository import Repository
-from jobkit.runtime.selection import read_selection
 
+from .choosing import JobFilter
 from .screens import Frame, How, present
 from .session import open_without_code
 from .stores import store_option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
+class Filter(JobFilter):
     """What `inspect jobs` was asked for, as it was typed."""
 
-    statuses: list[str] = field(default_factory=list[str])
-    job_types: list[str] = field(default_factory=list[str])
-    since: str | None = None
-    params: list[str] = field(default_factory=list[str])
     sort: str = Order.CREATED.value
     reverse: bool = False
     limit: int = 20
@@ -38,10 +34,7 @@ class Filter:
 
     def command(self, *, after: str, store: str) -> str:
         """Return the command that shows what comes after a job."""
-        words = ["jobkit", "inspect", "jobs"]
-        for name, values in (("--status", self.statuses), ("--type", self.job_types), ("--param", self.params)):
-            words += [word for value in values for word in (name, value)]
-        words += ["--since", self.since] if self.since is not None else []
+        words = ["jobkit", "inspect", "jobs", *self.words]
         words += ["--sort", self.sort] if self.sort != Order.CREATED else []
         words += ["--reverse"] if self.reverse else []
         words += ["--limit", str(self.limit)] if self.limit != Filter().limit else []
@@ -88,13 +81,7 @@ def show_jobs(wanted: Filter, *, how: How, store: str) -> None:
             now = clock.now()
             page = list_jobs(
                 repository,
-                read_selection(
-                    statuses=wanted.statuses,
-                    job_types=wanted.job_types,
-                    since=wanted.since,
-                    params=wanted.params,
-                    now=now,
-                ),
+                wanted.selection(now),
                 each=session.store.each,
                 now=now,
                 limit=wanted.limit,

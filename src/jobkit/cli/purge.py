@@ -14,7 +14,6 @@ from jobkit.runtime.errors import NotToBePurged, OptionsContradict
 from jobkit.runtime.figures import counted
 from jobkit.runtime.model import JobRecord
 from jobkit.runtime.purging import Purging
-from jobkit.runtime.selection import read_selection
 from jobkit.runtime.service import Service
 from jobkit.runtime.times import read_time
 
@@ -96,9 +95,7 @@ def _find(service: Service, purging: Purging, wanted: Wanted, older_than: str | 
     if older_than is not None:
         now = service.clock.now()
         ended_before = read_time(older_than, "--older-than", now=now)
-        selection = read_selection(
-            statuses=wanted.statuses, job_types=wanted.job_types, since=None, params=wanted.params, now=now
-        )
+        selection = wanted.selection(now)
         return lambda: purging.find(selection, ended_before)
     named: list[JobRecord] = []
     for job_id in service.repository.resolve_job_ids(wanted.job_ids):

@@ -71,7 +71,7 @@ class Selection:
             for entry in page:
                 job = found.pop((entry.job_id, entry.epoch), None)
                 if job is not None:
-                    if self._means(job):
+                    if self.allows(job):
                         yield job
                 elif (entry.job_id, entry.epoch) not in unread:
                     on_gone(entry)
@@ -89,15 +89,16 @@ class Selection:
             listed = repository.index.recent(since=self.since, before=self.before)
         return (entry for entry in listed if self._may_mean(entry))
 
-    def _may_mean(self, entry: Listed) -> bool:
+    def _may_mean(self, entry: Listed | JobRecord) -> bool:
         return (
             (not self.job_types or entry.job_type in self.job_types)
             and (self.since is None or entry.created_at >= self.since)
             and (self.before is None or entry.created_at <= self.before)
         )
 
-    def _means(self, job: JobRecord) -> bool:
-        if self.statuses and job.status not in self.statuses:
+    def allows(self, job: JobRecord) -> bool:
+        """Whether a job is one of those that are meant."""
+        if not self._may_mean(job) or (self.statuses and job.status not in self.statuses):
             return False
         if not self.params:
             return True
