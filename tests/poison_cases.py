@@ -11,8 +11,9 @@ from driver import START, Crash, Driver
 from fault_cases import Job, Trial, at, differences, each_time, trial, undisturbed
 from faulty import Fault, Kind
 from jobkit.runtime.errors import JobkitError
-from jobkit.runtime.poison import Wanted, poison_id
+from jobkit.runtime.poison import poison_id
 from jobkit.runtime.poison_acts import PoisonActs
+from jobkit.runtime.poison_choice import Wanted
 from jobkit.runtime.poison_search import TAKEN_S, PoisonSearch
 from jobkit.runtime.storage.ports import Delivery
 
@@ -22,9 +23,7 @@ Doing = Callable[[Driver], None]
 def received(text: str, *, deliveries: int = 1) -> Delivery:
     """A text as a queue delivers it, also one that a queue would not take."""
     message_id = poison_id("", text)
-    return Delivery(
-        id=message_id, body=text, dequeue_count=deliveries, receipt="", inserted_at=START, visible_at=START
-    )
+    return Delivery(id=message_id, body=text, dequeue_count=deliveries, receipt="", inserted_at=START, visible_at=START)
 
 
 def requeue(driver: Driver) -> None:

@@ -442,8 +442,10 @@ def test_foreign_messages_end_in_the_poison_table_and_disturb_no_job(tmp_path: P
     assert sum("decoding has failed" in log.text for log in client.host.logs) == 4
 
     listed = client.get("poison?queue=tasks&limit=2").document
-    assert [(each["kept"], each["kind"]) for each in listed["messages"]] == [(True, None)] * 2
-    assert (listed["left_out"], listed["unseen"], listed["cut"]) == (1, {"tasks": 1, "jobs": 1}, [])
+    assert [(each["kept"], each["kind"], each["deliveries"]) for each in listed["messages"]] == [(True, None, 1)] * 2
+    assert (listed["left_out"], listed["unseen"], listed["cut"]) == (1, {"tasks": 1}, [])
+    of_jobs = client.get("poison?type=hello_worlds&status=completed&since=1h").document
+    assert (of_jobs["messages"], of_jobs["seen"], of_jobs["jobless"]) == ([], 6, {"foreign": 6, "gone": 0})
     dropped = client.post("poison/drop?queue=tasks").document
     assert dropped["complete"] is True
     of_tasks = dropped["messages"]
@@ -454,7 +456,7 @@ def test_foreign_messages_end_in_the_poison_table_and_disturb_no_job(tmp_path: P
     again = client.post(f"poison/requeue?id={order['id']}").document["messages"]
     assert [each["requeued"] for each in would + again] == [False, True]
     wait_until(lambda: len(client.get("poison").document["messages"]) == 3, "it was refused again", every_s=0.2)
-    wrong = ["poison/requeue", "poison/drop?queue=x", "poison/drop?all=true&job=3f", "poison/drop?id=ffff"]
+    wrong = ["poison/requeue", "poison/drop?queue=x", "poison/drop?all=true&type=x", "poison/drop?id=ffff"]
     assert [client.post(path).status for path in wrong] == [400, 400, 400, 404]
 
 

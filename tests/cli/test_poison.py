@@ -15,12 +15,13 @@ from jobkit.local import LocalStore
 from jobkit.local.sqlite_queues import SqliteQueues
 from jobkit.runtime.poison import poison_id
 from jobkit.runtime.repository import Repository
-from jobkit.runtime.storage.ports import Delivery
+from jobkit.runtime.storage.ports import Delivery, Entity
 from poison_cases import received
 
 HOW = "Whoever works on the queues runs it.\nIf nobody does: jobkit worker\n"
 FOREIGN = '{"order": 1}'
 ID = poison_id("tasks", FOREIGN)
+NEXT = "--status queued --type hello_worlds --param n=2 --since 1h"
 LINE = f"message {ID[:8]} of tasks: foreign: it is not a message of jobkit: {FOREIGN}"
 
 
@@ -138,10 +139,61 @@ def test_beyond_32_the_rest_is_counted_and_all_shows_it(jobkit: InProcess, folde
     dropped = jobkit("poison", "drop", "--all", "--yes", "--json").document
 
     assert first.out.splitlines()[-2] == (
-        "8 more in tasks-poison. To see them: jobkit inspect poison --all (takes each for a moment)"
+        "not looked at: 8 more in tasks-poison. To see them: jobkit inspect poison --all (takes each for a moment)"
     )
     assert (len(whole["messages"]), whole["unseen"]) == (40, {"tasks": 0, "jobs": 0})
     assert [each["dropped"] for each in dropped["messages"]] == [True] * 40
+
+
+def test_a_filter_over_jobs_chooses_what_is_shown_and_dropped(jobkit: InProcess, folder: Path):
+    job = poisoned_plan(jobkit, folder)
+    put(folder, "tasks-poison", FOREIGN, *map(str, range(40)))
+
+    fits = ("--type", "hello_worlds", "--status", "queued", "--param", "n=2", "--since", "1h")
+    shown = jobkit("inspect", "poison", *fits)
+    other = jobkit("inspect", "poison", "--status", "failed", "--store", "local:.jobkit/local.db")
+    no_such = jobkit("poison", "drop", "--param", "n=3", "--yes")
+    dropped = jobkit("poison", "drop", *fits, "--yes")
+    named = jobkit("inspect", "poison", ID[:6], "--all", "--json").document
+
+    assert re.sub(r" +[\d.]+ m?s  ", "  AGE  ", shown.out[shown.out.index(" ") :]) == (
+        "  jobs   waiting  AGE  never taken\n"
+        f"    plan of stage 1, job {job[:12]} hello_worlds\n"
+        "    the job is queued, its stage is unplanned\n"
+        "\n"
+        "1 of the 33 messages that were looked at\n"
+        "left out, for they have no job: 32 foreign messages\n"
+        f"not looked at: 9 more in tasks-poison. To see them: jobkit inspect poison {NEXT} --all (takes each for a moment)\n"
+        "To try again: jobkit poison requeue ID. To give up: jobkit poison drop ID.\n"
+    )
+    assert other.out == (
+        "no poison message fits (33 messages looked at)\n"
+        "left out, for they have no job: 32 foreign messages\n"
+        "not looked at: 9 more in tasks-poison. To see them: jobkit inspect poison --status failed --all "
+        "--store local:.jobkit/local.db (takes each for a moment)\n"
+    )
+    left_out = "left out, for they have no job: 41 foreign messages\n"
+    assert (no_such.code, no_such.out, no_such.err) == (0, "no poison message fits (42 messages looked at)\n", left_out)
+    assert (dropped.code, dropped.out.endswith(f"job {job[:12]} hello_worlds: dropped\n")) == (0, True)
+    assert (dropped.out.count("\n"), dropped.err) == (1, left_out)
+    assert [each["body"] for each in named["messages"]] == [FOREIGN]
+    assert (named["seen"], jobkit("inspect", "job", job, "--json").document["status"]) == (41, "failed")
+
+
+def test_a_row_that_is_damaged_hides_no_other_and_is_told_with_exit_code_1(jobkit: InProcess, folder: Path):
+    put(folder, "tasks-poison", FOREIGN)
+    with LocalStore.open(folder / ".jobkit" / "local.db") as store:
+        store.tables.insert("index", Entity(partition="poison", row="jobs-poison-1", properties={"queue": "x"}))
+
+    shown = jobkit("inspect", "poison")
+    by_id = jobkit("poison", "drop", ID, "--yes", "--dry-run")
+    by_all = jobkit("poison", "drop", "--all", "--yes")
+
+    damaged = "store row poison / jobs-poison-1: it is damaged: it has no 'reason'\n"
+    assert (shown.code, shown.err, shown.out.splitlines()[0]) == (0, "", f"warning: {damaged.strip()}")
+    assert f"    foreign: it is not a message of jobkit: {FOREIGN}\n" in shown.out
+    assert (by_id.code, by_id.out, by_id.err) == (0, f"{LINE}: would be dropped\n", "")
+    assert (by_all.code, by_all.out, by_all.err) == (1, f"{LINE}: dropped\n", f"error: {damaged}")
 
 
 def test_what_is_left_is_told_with_exit_code_1(jobkit: InProcess, folder: Path):
@@ -159,11 +211,14 @@ def test_a_screen_is_drawn_and_a_watch_takes_nothing(jobkit: InProcess, folder: 
 
     drawn = jobkit("inspect", "poison", "--svg", "poison.svg")
     watched = jobkit("inspect", "poison", "--watch", "--all")
+    one_watched = jobkit("inspect", "poison", ID, "--watch")
 
     assert (drawn.code, drawn.out, drawn.err) == (0, "", "poison.svg written\n")
     assert ID[:8] in (folder / "poison.svg").read_text("utf-8")
     answer = "error: --all takes each message for a moment: leave out --watch\n"
     assert (watched.code, watched.out, watched.err) == (2, "", answer)
+    answer = "error: ID may be gone at the next look: leave out --watch, or give a filter\n"
+    assert (one_watched.code, one_watched.out, one_watched.err) == (2, "", answer)
 
 
 def test_ctrl_c_leaves_what_was_not_done_as_it_was(jobkit: InProcess, folder: Path, monkeypatch: pytest.MonkeyPatch):
@@ -190,7 +245,11 @@ def test_ctrl_c_leaves_what_was_not_done_as_it_was(jobkit: InProcess, folder: Pa
 @pytest.mark.parametrize(
     ("arguments", "code", "answer"),
     [
-        (["drop"], 2, "ID is missing: name messages, or give --queue, --job or --all"),
+        (["drop"], 2, "ID is missing: name messages, or give a filter or --all (see --help)"),
+        (["drop", "--job", "", "--yes"], 2, "--job=: give how the job's id begins"),
+        (["requeue", "3f", "--type", "x"], 2, "a filter goes with no ids: give one of them"),
+        (["requeue", "--all", "--since", "2d"], 2, "--all goes with no ids and no other filter"),
+        (["drop", "--param", "n", "--yes"], 2, "param 'n': give NAME=VALUE"),
         (["requeue", "--all", "--job", "3f"], 2, "--all goes with no ids and no other filter"),
         (["requeue", "--queue", "task"], 2, "--queue=task: give tasks or jobs"),
         (["requeue", "zz"], 3, "no poison message 'zz' in this store"),

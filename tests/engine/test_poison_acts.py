@@ -15,8 +15,9 @@ from jobkit.runtime.controllers import HelloWorlds
 from jobkit.runtime.documents import poison_message_document
 from jobkit.runtime.errors import AmbiguousId, StoreUnavailable, UnknownPoison
 from jobkit.runtime.messages import decode_message
-from jobkit.runtime.poison import Done, Found, Wanted, poison_id
+from jobkit.runtime.poison import Done, Found, poison_id
 from jobkit.runtime.poison_acts import PoisonActs
+from jobkit.runtime.poison_choice import Wanted
 from jobkit.runtime.poison_search import PoisonSearch
 from jobkit.runtime.service import ref_of
 from jobkit.runtime.storage.limits import MESSAGE_BYTES

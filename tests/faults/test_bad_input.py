@@ -17,7 +17,7 @@ from invariants import check_invariants, outcome
 from jobkit.runtime.documents import job_document, poison_document
 from jobkit.runtime.errors import JobkitError, RowDamaged
 from jobkit.runtime.messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE
-from jobkit.runtime.poison import Wanted
+from jobkit.runtime.poison_choice import Wanted
 from jobkit.runtime.poison_search import PoisonSearch
 from jobkit.runtime.storage.ports import Entity, Mode
 from poison_cases import drop, requeue

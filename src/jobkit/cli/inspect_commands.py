@@ -7,7 +7,23 @@ from typing import Annotated
 
 import typer
 
-from .option_types import JobOption, Json, ParamValues, QueueOption, Since, Statuses, StoreOption, Svg, Types, Watch
+from .option_types import (
+    JobOption,
+    Json,
+    ParamValues,
+    PoisonIds,
+    PoisonParams,
+    PoisonSince,
+    PoisonStatuses,
+    PoisonTypes,
+    QueueOption,
+    Since,
+    Statuses,
+    StoreOption,
+    Svg,
+    Types,
+    Watch,
+)
 
 inspect_app = typer.Typer()
 
@@ -97,9 +113,14 @@ def inspect_job(
 
 @inspect_app.command("poison")
 def inspect_poison(
+    ids: PoisonIds = None,
     *,
     queue: QueueOption = None,
     job: JobOption = None,
+    status: PoisonStatuses = None,
+    job_type: PoisonTypes = None,
+    since: PoisonSince = None,
+    param: PoisonParams = None,
     all_: Annotated[
         bool,
         typer.Option(
@@ -111,12 +132,14 @@ def inspect_poison(
     json: Json = False,
     store: StoreOption = "local",
 ) -> None:
-    """Show poison messages and what they are about. For example: jobkit inspect poison --queue tasks."""
-    from .poison import Chosen, show_poison
+    """Show poison messages and what they are about. For example: jobkit inspect poison --type tile_city --all."""
+    from .poison import show_poison
+    from .poison_commands import chosen
     from .screens import How
 
     how = How(json=json, watch=watch, svg=svg)
-    show_poison(Chosen(ids=[], queue=queue, job=job, is_all=all_), how=how, store=store)
+    wanted = chosen(ids, queue, job, status, job_type, since, param, is_all=all_)
+    show_poison(wanted, how=how, store=store)
 
 
 @inspect_app.command("tasks")

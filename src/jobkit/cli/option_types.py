@@ -37,6 +37,23 @@ ParamValues = Annotated[
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the job.")]
 Yes = Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask.")]
 
+PoisonIds = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[ID...]", help="Messages, by their ids or how these begin; or give a filter."),
+]
+PoisonStatuses = Annotated[
+    list[str] | None,
+    typer.Option("--status", metavar="STATUS", help="Of jobs that are queued, processing, completed, failed."),
+]
+PoisonTypes = Annotated[list[str] | None, typer.Option("--type", metavar="JOB_TYPE", help="Of jobs of this type.")]
+PoisonSince = Annotated[
+    str | None,
+    typer.Option("--since", metavar="TIME", help="Of jobs created since then: 30m, 12h, 2d, a date, a time."),
+]
+PoisonParams = Annotated[
+    list[str] | None,
+    typer.Option("--param", metavar="NAME=VALUE", help="Of jobs with this value of a parameter."),
+]
 QueueOption = Annotated[
     str | None, typer.Option("--queue", metavar="tasks|jobs", help="Messages that came from this queue.")
 ]

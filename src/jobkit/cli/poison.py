@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import typer
 
@@ -12,13 +14,15 @@ from jobkit.runtime.clock import SystemClock
 from jobkit.runtime.documents import poison_act_document, poison_document
 from jobkit.runtime.errors import InvalidSetting, OptionsContradict
 from jobkit.runtime.figures import counted
-from jobkit.runtime.poison import ORIGINS, Done, Found, PoisonMessage, Wanted
+from jobkit.runtime.poison import ORIGINS, Done, Found, PoisonMessage
 from jobkit.runtime.poison_acts import PoisonActs
+from jobkit.runtime.poison_choice import Wanted
 from jobkit.runtime.poison_search import PoisonSearch
 from jobkit.runtime.service import Service
 from jobkit.runtime.storage.ports import Queues
 
 from .asking import confirm, who
+from .choosing import JobFilter
 from .output import INTERRUPTED, print_json, say, write_out
 from .screens import Frame, How, present
 from .session import open_without_code
@@ -26,8 +30,8 @@ from .stores import store_option, worker_hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
-    """What the user has typed."""
+class Chosen(JobFilter):
+    """What the user has typed: ids, a filter over messages and the jobs that they are about, or all."""
 
     ids: list[str]
     queue: str | None
@@ -35,19 +39,37 @@ class Chosen:
     is_all: bool = False
 
     @property
-    def wanted(self) -> Wanted:
-        """The filter that it stands for. Raises InvalidSetting."""
+    def is_filter(self) -> bool:
+        """Whether a filter has been typed."""
+        return self.queue is not None or self.job is not None or self.has_fields
+
+    @property
+    def show_all_command(self) -> str:
+        """The command that shows what is meant also where it comes after the first of a queue."""
+        words = ["jobkit", "inspect", "poison", *self.ids]
+        for name, value in (("--queue", self.queue), ("--job", self.job)):
+            words += [name, value] if value is not None else []
+        return shlex.join([*words, *self.words, "--all"])
+
+    def wanted(self, now: datetime) -> Wanted:
+        """Return the filter that it stands for. Raises InvalidSetting, InvalidFilter, OptionsContradict."""
         if self.queue is not None and self.queue not in ORIGINS:
             raise InvalidSetting(setting="--queue", value=self.queue, reason=f"give {' or '.join(ORIGINS)}")
-        return Wanted(ids=self.ids, queue=self.queue, job=self.job)
+        if self.job == "":
+            raise InvalidSetting(setting="--job", value="", reason="give how the job's id begins")
+        if self.is_filter and self.ids:
+            raise OptionsContradict(option="a filter", reason="goes with no ids: give one of them")
+        jobs = self.selection(now) if self.has_fields else None
+        return Wanted(ids=self.ids, queue=self.queue, job=self.job, jobs=jobs)
 
     def check(self) -> None:
         """Raise OptionsContradict unless it is one of ids, a filter and all."""
-        is_filter = self.queue is not None or self.job is not None
-        if self.is_all and (self.ids or is_filter):
+        if self.is_all and (self.ids or self.is_filter):
             raise OptionsContradict(option="--all", reason="goes with no ids and no other filter")
-        if not (self.is_all or self.ids or is_filter):
-            raise OptionsContradict(option="ID", reason="is missing: name messages, or give --queue, --job or --all")
+        if not (self.is_all or self.ids or self.is_filter):
+            raise OptionsContradict(
+                option="ID", reason="is missing: name messages, or give a filter or --all (see --help)"
+            )
 
 
 def show_poison(chosen: Chosen, *, how: How, store: str) -> None:
@@ -55,39 +77,47 @@ def show_poison(chosen: Chosen, *, how: How, store: str) -> None:
     how.check()
     if how.watch and chosen.is_all:
         raise OptionsContradict(option="--all", reason="takes each message for a moment: leave out --watch")
-    wanted = chosen.wanted
+    if how.watch and chosen.ids:
+        raise OptionsContradict(option="ID", reason="may be gone at the next look: leave out --watch, or give a filter")
+    clock = SystemClock()
+    chosen.wanted(clock.now())  # what is wrong is told before anything is opened
     with _open(store) as (service, queues):
         search = PoisonSearch(service, queues)
-        present(lambda: _frame(search.find(wanted, take=chosen.is_all), store), how, title="jobkit inspect poison")
 
+        def read() -> Frame:
+            now = clock.now()
+            found = search.find(chosen.wanted(now), take=chosen.is_all)
+            from jobkit.views.poison import poison_view
 
-def _frame(found: Found, store: str) -> Frame:
-    from jobkit.views.poison import poison_view
+            unseen = sum(found.unseen.values())
+            return Frame(
+                view=lambda _: poison_view(
+                    found, now=now, show_all=chosen.show_all_command + store_option(store), store=store_option(store)
+                ),
+                document=lambda: poison_document(found),
+                line=counted(len(found.messages), "poison message") + (f", {unseen:,} not seen" if unseen else ""),
+            )
 
-    now = SystemClock().now()
-    count = len(found.messages) + sum(found.unseen.values())
-    return Frame(
-        view=lambda _: poison_view(found, now=now, store=store_option(store)),
-        document=lambda: poison_document(found),
-        line=counted(count, "poison message"),
-    )
+        present(read, how, title="jobkit inspect poison")
 
 
 def requeue(chosen: Chosen, *, reason: str, dry_run: bool, json: bool, store: str) -> None:
     """Run `jobkit poison requeue`; exit code 1 when a message is left."""
     chosen.check()
+    wanted = chosen.wanted(SystemClock().now())
     with _open(store) as (service, queues):
-        found = PoisonSearch(service, queues).find(chosen.wanted, take=True)
+        found = PoisonSearch(service, queues).find(wanted, take=True)
         acts = PoisonActs(service, queues, by=who())
         done = _untouched(found.messages) if dry_run else acts.requeue(found.messages, reason=reason)
-    _tell(found, done, verb="requeued", dry_run=dry_run, json=json, store=store)
+    _tell(chosen, found, done, verb="requeued", dry_run=dry_run, json=json, store=store)
 
 
 def drop(chosen: Chosen, *, reason: str, dry_run: bool, yes: bool, json: bool, store: str) -> None:
     """Run `jobkit poison drop`; exit code 1 when a message is left."""
     chosen.check()
+    wanted = chosen.wanted(SystemClock().now())
     with _open(store) as (service, queues):
-        found = PoisonSearch(service, queues).find(chosen.wanted, take=True)
+        found = PoisonSearch(service, queues).find(wanted, take=True)
         done = _untouched(found.messages)
         if found.messages and not dry_run:
             if not yes:
@@ -96,7 +126,7 @@ def drop(chosen: Chosen, *, reason: str, dry_run: bool, yes: bool, json: bool, s
             these = "this message" if len(found.messages) == 1 else f"these {len(found.messages):,} messages"
             confirm(f"Drop {these}? What of them is ours is given up: its tasks fail, or its job.", yes=yes)
             done = PoisonActs(service, queues, by=who()).drop(found.messages, reason=reason)
-    _tell(found, done, verb="dropped", dry_run=dry_run, json=json, store=store)
+    _tell(chosen, found, done, verb="dropped", dry_run=dry_run, json=json, store=store)
 
 
 @contextlib.contextmanager
@@ -114,8 +144,10 @@ def _untouched(messages: Sequence[PoisonMessage]) -> list[Done]:
     return [Done(message=message, is_done=False) for message in messages]
 
 
-def _tell(found: Found, done: Sequence[Done], *, verb: str, dry_run: bool, json: bool, store: str) -> None:
-    from jobkit.views.poison import state_of, unseen_lines
+def _tell(
+    chosen: Chosen, found: Found, done: Sequence[Done], *, verb: str, dry_run: bool, json: bool, store: str
+) -> None:
+    from jobkit.views.poison import escaped, none_line, not_seen_lines, state_of
 
     states = {each.id: "" for each in found.messages}
     if verb == "requeued":
@@ -123,20 +155,23 @@ def _tell(found: Found, done: Sequence[Done], *, verb: str, dry_run: bool, json:
     left = [each for each in done if each.why_left]
     line = _lines(found)
     if json:
-        print_json(poison_act_document(done, verb=verb))
+        print_json(poison_act_document(found, done, verb=verb))
     elif not done:
-        write_out("no poison messages\n")
+        write_out(f"{none_line(found)}\n")
     else:
         outcome = f"would be {verb}" if dry_run else verb
         messages = [each.message for each in done if not each.why_left]
         write_out("".join(f"{line(each, states[each.id])}: {outcome}\n" for each in messages))
     for each in left:
         say(f"error: {line(each.message, '')}: left as it is: {each.why_left}")
-    for unseen in unseen_lines(found, store=store_option(store)):
-        say(unseen)
+    untold: Sequence[str] = () if chosen.ids else found.damaged  # what has an id was found
+    for damaged in untold:
+        say(f"error: {escaped(damaged)}")
+    for line_ in not_seen_lines(found):
+        say(line_)
     if verb == "requeued" and len(done) > len(left) and not dry_run:
         say(worker_hint(store))
-    if left:
+    if left or untold:
         raise typer.Exit(1)
 
 

@@ -150,8 +150,17 @@ def poison_document(found: Found, *, limit: int | None = None) -> dict[str, Any]
         "schema": SCHEMA,
         "messages": [poison_message_document(message) for message in shown],
         "left_out": len(found.messages) - len(shown),
+        **_look_document(found),
+    }
+
+
+def _look_document(found: Found) -> dict[str, Any]:
+    return {
+        "seen": found.seen,
         "unseen": dict(found.unseen),
         "cut": sorted(found.is_cut),
+        "jobless": {"foreign": found.foreign, "gone": found.gone},
+        "damaged": list(found.damaged),
     }
 
 
@@ -180,14 +189,15 @@ def poison_message_document(found: PoisonMessage) -> dict[str, Any]:
     }
 
 
-def poison_act_document(done: Sequence[Done], *, verb: str) -> dict[str, Any]:
-    """Write what came of poison messages as JSON data; `verb` names what was done with them."""
+def poison_act_document(found: Found, done: Sequence[Done], *, verb: str) -> dict[str, Any]:
+    """Write what came of the poison messages of a look as JSON data; `verb` names what was done with them."""
     return {
         "schema": SCHEMA,
         "messages": [
             {**poison_message_document(each.message), verb: each.is_done, "left": each.why_left or None}
             for each in done
         ],
+        **_look_document(found),
     }
 
 

@@ -198,11 +198,15 @@ class NoStore(NotFound):
 class UnknownPoison(NotFound):
     """Raised when no poison message that can be seen has the id, or an id that begins so."""
 
-    def __init__(self, *, message_id: str, hidden: int) -> None:
-        """Name the id, and how many messages are hidden at the moment."""
-        self.message_id, self.hidden = message_id, hidden
+    def __init__(self, *, message_id: str, hidden: int, is_cut: bool = False) -> None:
+        """Name the id, and how many messages were not seen: `is_cut` if just the first of a queue were looked at."""
+        self.message_id, self.hidden, self.is_cut = message_id, hidden, is_cut
         text = f"no poison message {message_id!r} in this store"
-        if hidden:
+        if hidden and is_cut:
+            text = (
+                f"no poison message {message_id!r} was seen; {hidden:,} were not looked at: --all (?all=true) does that"
+            )
+        elif hidden:
             text += f"; {hidden:,} can't be seen at the moment, a worker may hold them: try again later"
         super().__init__(text)
 

@@ -1,4 +1,4 @@
-"""What a poison message is: where it is, what it is about, and which ones are meant."""
+"""What a poison message is: where it is and what it is about; what a look at many has found, and what came of each."""
 
 from __future__ import annotations
 
@@ -56,32 +56,28 @@ class PoisonMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Which poison messages are meant: all that nothing here excludes. `ids` and `job` are how an id begins."""
-
-    ids: Sequence[str] = ()
-    queue: str | None = None
-    job: str | None = None
-
-    def allows(self, found: PoisonMessage) -> bool:
-        """Whether queue and job are those that are meant."""
-        if self.queue is not None and found.queue != self.queue:
-            return False
-        return self.job is None or (found.message is not None and found.message.job_id.startswith(self.job))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """Poison messages, oldest first, and how many more each poison queue holds that this look could not see.
+    """The poison messages that were meant, oldest first, and what else there is.
 
-    `is_cut` names the queues of which only the first were looked at: what is unseen elsewhere is held by somebody.
-    `is_taken` is whether these were taken, or just those that a peek shows.
+    Attributes:
+        messages: Those that were meant.
+        seen: How many were looked at, of the queues that were meant.
+        unseen: How many more each of their poison queues holds that this look could not see.
+        is_cut: The queues of which only the first were looked at: what is unseen elsewhere is held by somebody.
+        is_taken: Whether they were taken, or just those looked at that a peek shows.
+        foreign: How many a filter over jobs left out because they have no job.
+        gone: How many it left out because their job is gone.
+        damaged: What rows could not be read, and what is not known therefore.
     """
 
     messages: Sequence[PoisonMessage]
+    seen: int
     unseen: Mapping[str, int]
     is_cut: frozenset[str]
     is_taken: bool
+    foreign: int = 0
+    gone: int = 0
+    damaged: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,24 +13,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from .errors import (
-    UNREADABLE,
-    AmbiguousId,
-    EntityChanged,
-    EntityNotFound,
-    MessageRefused,
-    UnknownPoison,
-)
+from .errors import UNREADABLE, EntityChanged, EntityNotFound, MessageRefused
 from .messages import POISON_SUFFIX, Kind, Message, decode_message_of
 from .model import Chain, KeptMessage, Status
-from .poison import ORIGINS, Found, Outlook, PoisonCounts, PoisonMessage, Wanted, poison_id
+from .poison import ORIGINS, Found, Outlook, PoisonCounts, PoisonMessage, poison_id
+from .poison_choice import Fitting, JobsOfPoison, Wanted
 from .service import Service, ref_of
 from .storage.limits import RECEIVE_MESSAGES
 from .storage.ports import Delivery, Queues
 
 TAKEN_S: Final = 120.0  # long enough to take 10,000 and give them back; after that they are visible by themselves
 MOST_TAKEN: Final = 10_000  # of one queue at a time
-_SHOWN_MATCHES: Final = 5
 
 
 class PoisonSearch:
@@ -51,19 +44,29 @@ class PoisonSearch:
         seen: list[PoisonMessage] = []
         unseen: dict[str, int] = {}
         cut: set[str] = set()
-        for queue in ORIGINS:
+        damaged: list[str] = []
+        for queue in wanted.queues:
             waiting, is_cut = self._waiting(queue, take=take)
             seen += waiting
             unseen[queue] = max(0, self._queues.length(queue + POISON_SUFFIX) - len(waiting))
             if is_cut and unseen[queue]:
                 cut.add(queue)
-        seen += map(_kept, self._service.repository.kept_poison())
-        meant = [message for message in seen if wanted.allows(message)]
-        if wanted.ids:
-            ids = {_whole_id(start, meant, hidden=sum(unseen.values())) for start in wanted.ids}
-            meant = [message for message in meant if message.id in ids]
-        meant.sort(key=lambda message: message.at)
-        return Found(messages=self._with_outlook(meant), unseen=unseen, is_cut=frozenset(cut), is_taken=take)
+        kept = map(_kept, self._service.repository.kept_poison(damaged))
+        seen += [message for message in kept if message.queue in wanted.queues]
+        named = wanted.named(seen, hidden=sum(unseen.values()), is_cut=bool(cut) and not take)
+        jobs = JobsOfPoison.read(self._service, named)
+        meant = Fitting(messages=named) if wanted.jobs is None else jobs.fitting(named, wanted.jobs)
+        meant.messages.sort(key=lambda message: message.at)
+        return Found(
+            messages=self._with_outlook(meant.messages, jobs),
+            seen=len(seen),
+            unseen=unseen,
+            is_cut=frozenset(cut),
+            is_taken=take,
+            foreign=meant.foreign,
+            gone=meant.gone,
+            damaged=[*damaged, *meant.damaged],
+        )
 
     def give_back(self, queue: str, deliveries: Iterable[Delivery]) -> None:
         """Make messages of a poison queue visible again that were taken to be looked at."""
@@ -109,28 +112,28 @@ class PoisonSearch:
 
     # what a message is about
 
-    def _with_outlook(self, messages: Sequence[PoisonMessage]) -> list[PoisonMessage]:
-        chains: dict[str, Chain | None] = {}
+    def _with_outlook(self, messages: Sequence[PoisonMessage], jobs: JobsOfPoison) -> list[PoisonMessage]:
         outlooks: dict[int, Outlook] = {}
 
         def look(numbered: tuple[int, PoisonMessage]) -> None:
             number, found = numbered
             if found.message is not None:
-                outlooks[number] = self._outlook(found.message, chains)
+                outlooks[number] = self._outlook(found.message, jobs)
 
         self._service.outbox.each(list(enumerate(messages)), look)
         return [replace(found, outlook=outlooks.get(number)) for number, found in enumerate(messages)]
 
-    def _outlook(self, message: Message, chains: dict[str, Chain | None]) -> Outlook:
-        """Say what a message is about; `chains` keeps the jobs that have been read."""
+    def _outlook(self, message: Message, jobs: JobsOfPoison) -> Outlook:
+        """Say what a message is about."""
+        why = jobs.why_unreadable(message)
+        if why is not None:
+            return Outlook(state=why, helps=False)
+        chain = jobs.find(message)
+        if chain is None:
+            return Outlook(state="its job is gone", helps=False)
+        if message.kind is not Kind.TASK:
+            return _outlook_of_job(message, chain)
         try:
-            if message.job_id not in chains:
-                chains[message.job_id] = self._service.repository.find_chain(message.job_id)
-            chain = chains[message.job_id]
-            if chain is None or chain.job.epoch != message.epoch:
-                return Outlook(state="its job is gone", helps=False)
-            if message.kind is not Kind.TASK:
-                return _outlook_of_job(message, chain)
             return self._outlook_of_tasks(message, chain)
         except UNREADABLE as exc:
             return Outlook(state=str(exc), helps=False)
@@ -223,12 +226,3 @@ def _understood(queue: str, body: str) -> tuple[Message | None, str]:
         return decode_message_of(queue, body), ""
     except MessageRefused as exc:
         return None, exc.reason
-
-
-def _whole_id(start: str, messages: Sequence[PoisonMessage], *, hidden: int) -> str:
-    ids = sorted({message.id for message in messages if start and message.id.startswith(start)})
-    if not ids:
-        raise UnknownPoison(message_id=start, hidden=hidden)
-    if len(ids) > 1:
-        raise AmbiguousId(prefix=start, matches=ids[:_SHOWN_MATCHES])
-    return ids[0]

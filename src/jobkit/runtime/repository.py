@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from . import rows
-from .errors import AmbiguousId, EntityExists, EntityNotFound, UnknownJob
+from .errors import UNREADABLE, AmbiguousId, EntityExists, EntityNotFound, UnknownJob
 from .job_index import JobIndex
 from .model import (
     Audit,
@@ -528,10 +528,15 @@ class Repository:
         except EntityExists:
             return
 
-    def kept_poison(self) -> Iterator[KeptMessage]:
-        """Yield the messages that were kept, in the order of their queues and ids."""
+    def kept_poison(self, damaged: list[str]) -> Iterator[KeptMessage]:
+        """Yield the messages that were kept, in the order of their queues and ids; rows that can't be read are `damaged`."""
         for entity in self._tables.query(rows.INDEX, rows.INDEX_POISON):
-            yield rows.read_kept(entity)
+            try:
+                kept = rows.read_kept(entity)
+            except UNREADABLE as exc:
+                damaged.append(str(exc))
+            else:
+                yield kept
 
     def count_kept_poison(self) -> int:
         """Count the messages that were kept."""

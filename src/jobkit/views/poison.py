@@ -9,6 +9,7 @@ from typing import Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from jobkit.runtime.figures import counted
 from jobkit.runtime.messages import POISON_SUFFIX, Kind
 from jobkit.runtime.poison import Found, PoisonMessage
 
@@ -20,18 +21,32 @@ SHOWN_ERROR_CHARS: Final = 200
 SHORTEST_ID: Final = 8
 
 
-def poison_view(found: Found, *, now: datetime, store: str = "") -> RenderableType:
-    """Show poison messages, oldest first; `store` is what a command needs to use the same store."""
+def poison_view(found: Found, *, now: datetime, show_all: str, store: str = "") -> RenderableType:
+    """Show poison messages, oldest first.
+
+    `show_all` is the command that shows also what comes after the first of a queue, and `store` what a command needs to
+    use the same store.
+    """
+    blocks: list[RenderableType] = [Text(f"warning: {escaped(each)}", style="red") for each in found.damaged]
+    not_seen = not_seen_lines(found, show_all=show_all)
     if not found.messages:
-        return Text("\n".join(["no poison messages", *unseen_lines(found, store=store)]))
+        return Group(*blocks, Text("\n".join([none_line(found), *not_seen])))
     length = id_length(found.messages)
-    blocks: list[RenderableType] = []
     for message in found.messages:
         blocks.append(Text.assemble((message.id[:length], "bold"), (f"  {_facts(message, now)}", "dim")))
         about = "\n".join([what_it_is(message), *_notes(message, store)])
         blocks.append(indented(Text(about, overflow="fold"), 4))
     what_helps = f"To try again: jobkit poison requeue ID{store}. To give up: jobkit poison drop ID{store}."
-    return Group(*blocks, *(Text(line) for line in ["", *unseen_lines(found, store=store), what_helps]))
+    shown = len(found.messages)
+    of = [f"{shown:,} of the {counted(found.seen, 'message')} that were looked at"] if shown < found.seen else []
+    return Group(*blocks, *(Text(line) for line in ["", *of, *not_seen, what_helps]))
+
+
+def none_line(found: Found) -> str:
+    """Say that no message is meant."""
+    return (
+        f"no poison message fits ({counted(found.seen, 'message')} looked at)" if found.seen else "no poison messages"
+    )
 
 
 def what_it_is(found: PoisonMessage) -> str:
@@ -62,17 +77,21 @@ def state_of(found: PoisonMessage, *, store: str) -> str:
     return f"{escaped(outlook.state)}: requeue does nothing"
 
 
-def unseen_lines(found: Found, *, store: str) -> list[str]:
-    """Say what a look could not see."""
+def not_seen_lines(found: Found, *, show_all: str = "") -> list[str]:
+    """Say what a filter over jobs could not be asked of, and what a look could not see."""
     lines: list[str] = []
+    jobless = [counted(found.foreign, "foreign message")] * bool(found.foreign)
+    jobless += [f"{counted(found.gone, 'message')} whose job is gone"] * bool(found.gone)
+    if jobless:
+        lines.append(f"left out, for they have no job: {', '.join(jobless)}")
     for queue, count in found.unseen.items():
         if not count:
             continue
         if queue in found.is_cut and found.is_taken:
-            lines.append(f"{count:,} more in {queue}{POISON_SUFFIX}: so many are too many to be looked at together")
+            lines.append(f"not looked at: {count:,} more in {queue}{POISON_SUFFIX}, too many to be taken together")
         elif queue in found.is_cut:
             lines.append(
-                f"{count:,} more in {queue}{POISON_SUFFIX}. To see them: jobkit inspect poison --all{store} "
+                f"not looked at: {count:,} more in {queue}{POISON_SUFFIX}. To see them: {show_all} "
                 "(takes each for a moment)"
             )
         else:

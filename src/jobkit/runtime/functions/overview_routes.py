@@ -15,14 +15,14 @@ from jobkit.runtime.listing import list_jobs as find_page
 from jobkit.runtime.listing import read_order
 from jobkit.runtime.processing import QUEUES
 from jobkit.runtime.queue_look import look_at_queue
-from jobkit.runtime.selection import read_selection
+from jobkit.runtime.selection import Selection
 from jobkit.runtime.storage.limits import RECEIVE_MESSAGES
 
 from .answers import answer_json
 from .app import App
-from .requests import read_count, read_flag, read_query, read_several
+from .requests import JOB_FILTER, read_count, read_flag, read_job_filter, read_query
 
-JOBS_FIELDS: Final = ("status", "type", "since", "param", "sort", "reverse", "limit", "after")
+JOBS_FIELDS: Final = (*JOB_FILTER, "sort", "reverse", "limit", "after")
 DEFAULT_JOBS: Final = 20
 MOST_JOBS: Final = 1_000
 DEFAULT_PEEKED: Final = 5
@@ -37,13 +37,7 @@ def list_jobs(app: App, request: func.HttpRequest) -> func.HttpResponse:
     after = query.get("after")
     page = find_page(
         repository,
-        read_selection(
-            statuses=read_several(query, "status"),
-            job_types=read_several(query, "type"),
-            since=query.get("since"),
-            params=[query["param"]] if "param" in query else [],
-            now=now,
-        ),
+        read_job_filter(query, now=now) or Selection(),
         each=service.outbox.each,
         now=now,
         limit=read_count(query, "limit", DEFAULT_JOBS, least=1, most=MOST_JOBS),

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final, Never
 
 import azure.functions as func
 
 from jobkit.runtime.errors import PayloadTooLarge, did_you_mean
+from jobkit.runtime.selection import Selection, read_selection
 
 from .answers import BadRequest
 
 MAX_BODY_BYTES: Final = 1_048_576
+#: The fields of a filter over jobs.
+JOB_FILTER: Final = ("status", "type", "since", "param")
 #: The function key, and the name of the client that it belongs to: the host has read them already.
 _HOSTS_OWN: Final = ("code", "clientid")
 
@@ -49,6 +53,19 @@ def read_count(query: dict[str, str], name: str, default: int, *, least: int, mo
 def read_several(query: dict[str, str], name: str) -> list[str]:
     """Return the values of a field that may be given more than once: the host joins them by commas."""
     return [value.strip() for value in query[name].split(",")] if name in query else []
+
+
+def read_job_filter(query: dict[str, str], *, now: datetime) -> Selection | None:
+    """Return the filter over jobs that the fields `JOB_FILTER` make; None without any. Raises InvalidFilter."""
+    if not any(name in query for name in JOB_FILTER):
+        return None
+    return read_selection(
+        statuses=read_several(query, "status"),
+        job_types=read_several(query, "type"),
+        since=query.get("since"),
+        params=[query["param"]] if "param" in query else [],
+        now=now,
+    )
 
 
 def read_body(request: func.HttpRequest) -> Any:
