@@ -128,6 +128,9 @@ def test_jobs_are_offered_newest_first_from_the_store_that_is_typed(
     assert nothing == []
     for line in ("inspect job ", "retry ", f"cancel {ids[0]} ", "run tiles --stage check --from "):
         assert offered(line) == newest
+    for line in ("poison drop ", "poison requeue ", "inspect poison "):  # a message's id is no job's
+        assert offered(line) == []
+    assert offered("poison drop --job ") == newest
     assert offered(f"inspect job {ids[1][:8]}") == [ids[1][:12]]
     assert offered("inspect job --store local:other.db ") == [other[:12]]
     assert offered("inspect job --store azure ") == []

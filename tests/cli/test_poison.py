@@ -217,7 +217,7 @@ def test_a_screen_is_drawn_and_a_watch_takes_nothing(jobkit: InProcess, folder: 
     assert ID[:8] in (folder / "poison.svg").read_text("utf-8")
     answer = "error: --all takes each message for a moment: leave out --watch\n"
     assert (watched.code, watched.out, watched.err) == (2, "", answer)
-    answer = "error: ID may be gone at the next look: leave out --watch, or give a filter\n"
+    answer = "error: MESSAGE_ID may be gone at the next look: leave out --watch, or give a filter\n"
     assert (one_watched.code, one_watched.out, one_watched.err) == (2, "", answer)
 
 
@@ -245,7 +245,7 @@ def test_ctrl_c_leaves_what_was_not_done_as_it_was(jobkit: InProcess, folder: Pa
 @pytest.mark.parametrize(
     ("arguments", "code", "answer"),
     [
-        (["drop"], 2, "ID is missing: name messages, or give a filter or --all (see --help)"),
+        (["drop"], 2, "MESSAGE_ID is missing: name messages, or give a filter or --all (see --help)"),
         (["drop", "--job", "", "--yes"], 2, "--job=: give how the job's id begins"),
         (["requeue", "3f", "--type", "x"], 2, "a filter goes with no ids: give one of them"),
         (["requeue", "--all", "--since", "2d"], 2, "--all goes with no ids and no other filter"),

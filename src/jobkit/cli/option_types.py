@@ -39,7 +39,7 @@ Yes = Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask.")]
 
 PoisonIds = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ID...]", help="Messages, by their ids or how these begin; or give a filter."),
+    typer.Argument(metavar="[MESSAGE_ID...]", help="Messages, by their ids or how these begin; or give a filter."),
 ]
 PoisonStatuses = Annotated[
     list[str] | None,

@@ -68,7 +68,7 @@ class Chosen(JobFilter):
             raise OptionsContradict(option="--all", reason="goes with no ids and no other filter")
         if not (self.is_all or self.ids or self.is_filter):
             raise OptionsContradict(
-                option="ID", reason="is missing: name messages, or give a filter or --all (see --help)"
+                option="MESSAGE_ID", reason="is missing: name messages, or give a filter or --all (see --help)"
             )
 
 
@@ -78,7 +78,9 @@ def show_poison(chosen: Chosen, *, how: How, store: str) -> None:
     if how.watch and chosen.is_all:
         raise OptionsContradict(option="--all", reason="takes each message for a moment: leave out --watch")
     if how.watch and chosen.ids:
-        raise OptionsContradict(option="ID", reason="may be gone at the next look: leave out --watch, or give a filter")
+        raise OptionsContradict(
+            option="MESSAGE_ID", reason="may be gone at the next look: leave out --watch, or give a filter"
+        )
     clock = SystemClock()
     chosen.wanted(clock.now())  # what is wrong is told before anything is opened
     with _open(store) as (service, queues):
