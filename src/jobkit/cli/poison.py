@@ -169,8 +169,8 @@ def _tell(
     untold: Sequence[str] = () if chosen.ids else found.damaged  # what has an id was found
     for damaged in untold:
         say(f"error: {escaped(damaged)}")
-    for line_ in not_seen_lines(found):
-        say(line_)
+    for note in not_seen_lines(found):
+        say(note)
     if verb == "requeued" and len(done) > len(left) and not dry_run:
         say(worker_hint(store))
     if left or untold:
