@@ -11,7 +11,7 @@ import pytest
 from driver import Crash, Driver, ManualClock
 from faulty import Call, Fault, Faulty, Kind
 from invariants import check_invariants
-from jobkit.runtime import PermanentError, TaskContext
+from jobkit.runtime import PermanentError, RetryLater, TaskContext
 from jobkit.runtime.errors import UnknownJob
 from jobkit.runtime.processing import QUEUES
 from jobkit.runtime.repair import Look, Repair
@@ -279,6 +279,24 @@ def test_a_task_without_a_sign_of_life_for_its_timeout_is_handed_to_another_atte
         ("completed", 1, 21),
     ]
     check_invariants(driver.store, job_id, faulty.history)
+
+
+def test_what_an_earlier_attempt_told_is_no_sign_of_life_by_which_a_later_one_is_overdue(drive: Drive) -> None:
+    seen: list[Any] = []
+
+    def run(task: Task) -> int:
+        if task.attempt == 1:
+            task.progress(1, 2)
+            raise RetryLater(timedelta(minutes=30))
+        seen.append(names(look(driver, job_id)))
+        return task.attempt
+
+    driver = drive(one_stage(run, timeout=timedelta(minutes=10), max_attempts=2))
+    job_id = driver.submit("one_stage", {"n": 1})
+    driver.run()
+
+    assert seen == [[]]
+    assert driver.tasks(job_id)[0]["result"] == 2
 
 
 def test_without_a_timeout_a_running_task_is_handed_on_by_force_alone(drive_faulty: DriveFaulty) -> None:

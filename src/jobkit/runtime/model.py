@@ -278,6 +278,11 @@ class TaskRecord:
     worker: str | None = None
     etag: str = field(default="", compare=False)
 
+    @property
+    def alive_at(self) -> datetime | None:
+        """The last sign of life of a running task: its claim, or what it has told since. An earlier attempt's is none."""
+        return max((at for at in (self.started_at, self.progress_at) if at is not None), default=None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:

@@ -231,8 +231,7 @@ class Repair:
 def _is_overdue(task: TaskRecord, timeout_s: float, now: datetime, *, force: bool) -> bool:
     if not timeout_s:
         return force
-    seen = task.progress_at if task.progress_at is not None else task.started_at
-    return seen is not None and (now - seen).total_seconds() > timeout_s
+    return task.alive_at is not None and (now - task.alive_at).total_seconds() > timeout_s
 
 
 def _tasks(indexes: list[int]) -> str:
