@@ -24,7 +24,19 @@ from .events import Action, Event, Observer
 from .execution import Outcome, describe_exception, run_hook, run_task
 from .jobs import Jobs, LoadedJob
 from .messages import JOBS_QUEUE, TASKS_QUEUE, Incoming, Kind, Message
-from .model import Chain, Failure, JobRecord, StageRecord, StageState, Status, Summary, TaskRecord, TaskRef, task_id
+from .model import (
+    Chain,
+    Failure,
+    JobRecord,
+    Owner,
+    StageRecord,
+    StageState,
+    Status,
+    Summary,
+    TaskRecord,
+    TaskRef,
+    task_id,
+)
 from .outbox import PAGE, Each, Outbox, batches, job_message, one_after_another, stage_message, task_message
 from .payload import MAX_RESULT_BYTES, Codec, check_size
 from .registry import Registry
@@ -53,10 +65,11 @@ class Submitted:
 
 @dataclass(slots=True, kw_only=True)
 class Claim:
-    """A claimed task's ETag, which progress reports move on, in a round; and when the task last told or asked for something."""
+    """A delivery's claim of a task: its ETag, which progress reports move on; and when the task last told or asked for something."""
 
     etag: str
     round: int
+    owner: Owner
     reported_at: datetime | None = None
     asked_at: datetime | None = None
     is_cancelled: bool = False
@@ -326,7 +339,13 @@ class Service:
             except (EntityChanged, EntityNotFound):
                 etag = ""
             if etag:
-                return self._run(incoming, loaded, ref, message.params_json, Claim(etag=etag, round=message.round))
+                return self._run(
+                    incoming,
+                    loaded,
+                    ref,
+                    message.params_json,
+                    Claim(etag=etag, round=message.round, owner=incoming.owner),
+                )
         return self._decide(incoming, loaded, ref)
 
     def _decide(self, incoming: Incoming, loaded: LoadedJob, ref: TaskRef) -> None:
@@ -346,9 +365,8 @@ class Service:
                 if refusal:
                     return self.drop(message, refusal)
                 if task.owner == incoming.owner:  # a doubtful claim that had succeeded
-                    return self._run(
-                        incoming, loaded, ref, task.params_json, Claim(etag=task.etag, round=message.round)
-                    )
+                    held = Claim(etag=task.etag, round=message.round, owner=incoming.owner)
+                    return self._run(incoming, loaded, ref, task.params_json, held)
                 self.observe(self.event(Action.TAKEN_OVER, ref, attempt=task.attempt))
             elif task.round != message.round or task.attempt != message.attempt:
                 if mine and task.round == message.round and task.attempt == message.attempt + 1:
@@ -360,7 +378,9 @@ class Service:
                 etag = self._claim(ref, task.etag, incoming)
             except EntityChanged:
                 continue
-            return self._run(incoming, loaded, ref, task.params_json, Claim(etag=etag, round=message.round))
+            return self._run(
+                incoming, loaded, ref, task.params_json, Claim(etag=etag, round=message.round, owner=incoming.owner)
+            )
 
     def _fail_stopped(self, incoming: Incoming, task: TaskRecord) -> bool:
         """Fail a task that is not to be tried again because its stage was stopped; False when it goes on."""
@@ -395,10 +415,8 @@ class Service:
                 if claim.reported_at is not None and now - claim.reported_at < PROGRESS_EVERY:
                     return
                 claim.reported_at = now
-                try:
-                    claim.etag = self.repository.report_progress(ref, claim.etag, done, total, text, now)
-                except (EntityChanged, EntityNotFound):
-                    return  # recording finds out whose the row is
+                with contextlib.suppress(EntityNotFound, StoreUnavailable):  # no reason for a task to end
+                    self._report(ref, claim, done, total, text)
 
         def is_cancelled() -> bool:
             with lock:
@@ -423,6 +441,18 @@ class Service:
         if outcome.failure is None or outcome.permanent or number >= stage.options.max_attempts:
             return outcome, None
         return outcome, self._backoff(stage, number) if outcome.delay is None else outcome.delay
+
+    def _report(self, ref: TaskRef, claim: Claim, done: int, total: int, text: str) -> None:
+        """Note a task's progress while the row is this delivery's; recording finds out what becomes of it else."""
+        while True:
+            try:
+                claim.etag = self.repository.report_progress(ref, claim.etag, done, total, text, self.clock.now())
+                return
+            except EntityChanged:  # perhaps by an earlier report of ours that was doubtful
+                task = self.repository.find_task(ref)
+                if task is None or task.status is not Status.PROCESSING or task.owner != claim.owner:
+                    return
+                claim.etag = task.etag
 
     def _record(
         self,
