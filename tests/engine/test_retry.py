@@ -130,6 +130,51 @@ def test_the_stages_after_it_run_as_if_it_had_never_failed(drive: Drive):
     assert job["result"]["stages"][1]["results"][0]["value"] == 6
 
 
+def test_a_stage_after_it_reads_what_was_planned_anew_also_where_the_earlier_plan_was_read(drive: Drive):
+    bad = {1}
+
+    class Chain(BaseController[Count]):
+        job_type = "chain"
+
+        @stage("Number", on_failure="continue")
+        def number(self, task: TaskContext[Count, int]) -> int:
+            if task.index in bad:
+                raise PermanentError("not yet")
+            return task.params
+
+        @number.fan_out
+        def numbers(self, job: JobContext[Count]) -> Iterator[int]:
+            yield from range(job.params.n)
+
+        @stage("Double")
+        def double(self, task: TaskContext[Count, int]) -> int:
+            return 2 * task.params
+
+        @double.fan_out
+        def doubled(self, job: JobContext[Count]) -> Iterator[int]:
+            yield from (result.value for result in job.results(self.number))
+
+        @stage("Add")
+        def add(self, task: TaskContext[Count, int]) -> int:
+            if bad:
+                raise PermanentError("some are missing")
+            return task.params + sum(result.value for result in task.job.results(self.double))
+
+        @add.fan_out
+        def added(self, job: JobContext[Count]) -> Iterator[int]:
+            yield from (result.value for result in job.results(self.double))
+
+    driver = drive(Chain)
+    job_id = driver.finish("chain", {"n": 3})["job_id"]
+    assert [task["params"] for task in driver.tasks(job_id, 3)] == [0, 4]
+    bad.clear()
+    Operator(driver.service, by="ann@desk").retry(job_id, stage="1")
+    driver.run()
+
+    assert [(task["params"], task["result"]) for task in driver.tasks(job_id, 3)] == [(0, 6), (2, 8), (4, 10)]
+    check_invariants(driver.store, job_id)
+
+
 def test_a_fan_out_that_raised_is_planned_again(drive: Drive):
     items: dict[str, Any] = {"broken": True}
 

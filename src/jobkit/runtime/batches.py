@@ -45,7 +45,7 @@ class Batches:
     def batch(self, incoming: Incoming) -> None:
         """Claim what is the message's own, run it one after another, record it together; then lights out."""
         message, service = incoming.message, self._service
-        loaded = service.jobs.find(message.job_id, message.epoch)
+        loaded = service.jobs.find(message.job_id, message.epoch, message.round)
         if loaded is None:
             return service.drop(message, "the job is gone")
         attempts: dict[int, tuple[Outcome, timedelta | None]] = {}

@@ -188,7 +188,7 @@ class Poisoned:
     def _find_cause(self, message: Message) -> str | None:
         """Find what is wrong with a message's job for each of its deliveries."""
         try:
-            self._service.jobs.find(message.job_id, message.epoch)
+            self._service.jobs.find(message.job_id, message.epoch, message.round)
         except StoreUnavailable:
             raise
         except JobkitError as exc:

@@ -232,7 +232,7 @@ class Service:
     def _fan_out(self, job: JobRecord, taken: StageRecord) -> StageRecord | None:
         """Write a stage's tasks and seal it; None when the row must be read again: it failed, or somebody else has it."""
         try:
-            loaded = self.jobs.find(job.job_id, job.epoch)
+            loaded = self.jobs.find(job.job_id, job.epoch, job.round)
             if loaded is None:
                 raise LookupError(f"job {job.job_id} was deleted while it was planned")
             stage = loaded.stage(taken.number)
@@ -329,7 +329,7 @@ class Service:
         message = incoming.message
         if message.not_before is not None and (left := (message.not_before - self.clock.now()).total_seconds()) > 0:
             return self.outbox.send(TASKS_QUEUE, message, delay_s=left)
-        loaded = self.jobs.find(message.job_id, message.epoch)
+        loaded = self.jobs.find(message.job_id, message.epoch, message.round)
         if loaded is None:
             return self.drop(message, "the job is gone")
         ref = ref_of(message)
