@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from invariants import check_invariants
 from jobkit.runtime import PermanentError, RetryLater, TaskContext
 from jobkit.runtime.errors import UnknownJob
 from jobkit.runtime.processing import QUEUES
-from jobkit.runtime.repair import Look, Repair
+from jobkit.runtime.repair import PLANNING_TAKES, Look, Repair
 from samples import Count, one_stage, two_stages
 
 Drive = Callable[..., Driver]
@@ -159,9 +159,30 @@ def test_a_planner_that_is_gone_for_good(drive_faulty: DriveFaulty) -> None:
     job_id = driver.submit("one_stage", {"n": 150})
     driver.run(deliveries=1)
     lose_after_crash(driver)
+    assert mend(driver, job_id) == []
+    driver.clock.advance(PLANNING_TAKES.total_seconds())
 
     assert mend(driver, job_id) == [("never sealed", f"stage 1 'Only': its planner is silent, {STILL}")]
     assert_ends(driver, job_id, history=faulty.history)
+
+
+def test_a_planner_whose_fan_out_takes_long_keeps_its_stage(drive: Drive) -> None:
+    begun: list[int] = []
+
+    def items(n: int) -> Iterator[int]:
+        begun.append(n)
+        for number in range(n):
+            driver.clock.advance(300)
+            found = look(driver, job_id)  # as the timer does
+            assert (found.findings, found.is_settled) == ((), False)
+            yield number
+
+    driver = drive(one_stage(index, items=items))
+    job_id = driver.submit("one_stage", {"n": 11})
+    driver.run()
+
+    assert begun == [11]
+    assert_ends(driver, job_id)
 
 
 def test_a_stage_whose_last_task_ended_and_nobody_turned_out_the_lights(drive_faulty: DriveFaulty) -> None:

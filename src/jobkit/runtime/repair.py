@@ -10,17 +10,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from .errors import EntityChanged, EntityNotFound
 from .messages import JOBS_QUEUE, TASKS_QUEUE, Kind
-from .model import Chain, StageRecord, StageState, Status, TaskRecord, TaskRef
+from .model import Chain, JobRecord, StageRecord, StageState, Status, TaskRecord, TaskRef
 from .outbox import job_message, stage_message, task_message
 from .resending import Waiting, send_waiting
 from .rows import SHARD
 from .service import Service
 
 _SHOWN = 5
+#: A planner shows no sign of life while a fan-out lists what there is. One that has died is taken over by its own
+#: message; for one whose message is gone too there is no hurry.
+PLANNING_TAKES: Final = timedelta(hours=1)
 
 #: What is broken, what shows it, what mends it, and how.
 _Broken = tuple[str, str, str, Callable[[], None]]
@@ -79,7 +83,8 @@ class Repair:
         findings: list[Finding] = []
         settled = force
         try:
-            settled = self._repository.index.note_look(job, census.seen, self._service.clock.now(), write=note) or force
+            is_still = self._repository.index.note_look(job, census.seen, self._service.clock.now(), write=note)
+            settled = force or (is_still and not self._may_be_planned(job, stage))
         except EntityNotFound:
             findings.append(
                 Finding(
@@ -168,6 +173,11 @@ class Repair:
             mend="hand them to another attempt",
             do=lambda: self._hand_on(chain, stage, overdue),
         )
+
+    def _may_be_planned(self, job: JobRecord, stage: StageRecord | None) -> bool:
+        """Whether a stage may have a planner: the job's row was last written when that took the stage."""
+        is_planned = stage is not None and stage.state is StageState.PLANNING
+        return is_planned and self._service.clock.now() - job.updated_at < PLANNING_TAKES
 
     # the pass over the tasks
 
