@@ -48,7 +48,7 @@ class Caretaker:
         """
         care = Care()
         until = self._service.clock.now() + most
-        for entry in sorted(self._service.repository.index.active(), key=lambda each: each.looked_at or _LONG_AGO):
+        for entry in sorted(self._service.repository.index.active(), key=lambda each: each.visited_at or _LONG_AGO):
             if self._service.clock.now() >= until:
                 care.is_complete = False
                 return care

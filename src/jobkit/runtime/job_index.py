@@ -81,20 +81,29 @@ class JobIndex:
         except EntityNotFound:
             return None
 
-    def note_look(self, job: JobRecord, seen: str, now: datetime, *, write: bool) -> bool:
-        """Tell whether the last look at an active job saw the same; note what this one has seen, if it is to `write`.
+    def note_look(self, job: JobRecord, seen: str, now: datetime, *, write: bool) -> datetime | None:
+        """Tell since when looks at an active job have seen the same, None if this is the first; note it, if it is to `write`.
 
-        Raises EntityNotFound when the job is not listed there.
+        Raises EntityNotFound when the job is not listed there, EntityChanged when somebody else has noted a first look.
         """
-        row = rows.active_row(job)
-        found = self._tables.get(rows.INDEX, rows.INDEX_JOBS, row)
-        if found.properties.get("seen") == seen:
-            return True
-        if not write:
-            return False
-        changes: Properties = {"seen": seen, "looked_at": rows.write_time(now)}
-        self._tables.update(rows.INDEX, Entity(partition=rows.INDEX_JOBS, row=row, properties=changes), etag=found.etag)
-        return False
+        found = self._tables.get(rows.INDEX, rows.INDEX_JOBS, rows.active_row(job))
+        is_still = found.properties.get("seen") == seen
+        changes: Properties = {"visited_at": rows.write_time(now)}
+        if not is_still:
+            changes |= {"seen": seen, "looked_at": rows.write_time(now)}
+        if write:
+            try:
+                self._change(found, changes)
+            except EntityChanged:
+                if not is_still:
+                    raise
+        return rows.read_listed(found).looked_at if is_still else None
+
+    def begin_looks(self, job: JobRecord) -> None:
+        """Have the next look at an active job be a first one: what was mended is not mended again before two more."""
+        with contextlib.suppress(EntityNotFound, EntityChanged):  # it is wound up, or somebody else looks
+            found = self._tables.get(rows.INDEX, rows.INDEX_JOBS, rows.active_row(job), select=())
+            self._change(found, {"seen": ""})
 
     def note_completing(self, job: JobRecord, owner: Owner) -> None:
         """Note which delivery completes an active job, and so runs what its controller says of that."""
@@ -115,6 +124,10 @@ class JobIndex:
             return rows.get_owner(self._tables.get(rows.INDEX, rows.INDEX_JOBS, rows.active_row(job)).properties)
         except EntityNotFound:
             return None
+
+    def _change(self, found: Entity, changes: Properties) -> None:
+        entity = Entity(partition=found.partition, row=found.row, properties=changes)
+        self._tables.update(rows.INDEX, entity, etag=found.etag)
 
     def _delete(self, row: str) -> None:
         with contextlib.suppress(EntityNotFound):

@@ -286,7 +286,10 @@ class TaskRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A job as the index lists it, under a `key`; `looked_at` is when a repair last looked at an active one."""
+    """A job as the index lists it, under a `key`.
+
+    Of an active one `looked_at` is when a repair first saw what its last look saw too, `visited_at` when it last looked.
+    """
 
     key: str
     job_id: str
@@ -294,6 +297,7 @@ class Listed:
     job_type: str
     created_at: datetime
     looked_at: datetime | None = None
+    visited_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

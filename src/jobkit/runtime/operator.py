@@ -88,6 +88,7 @@ class Operator:
             self.note(job_id, "repair: " + ", ".join(finding.name for finding in look.findings), reason)
             for finding in look.findings:
                 finding.do()
+            self._service.repository.index.begin_looks(look.chain.job)
         return look
 
     def check_can_cancel(self, job_id: str) -> Chain:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from .clock import Clock
@@ -61,6 +62,11 @@ class Outbox:
         part = -(-pages // SPLIT) * PAGE
         parts = [(start, min(part, first + size - start)) for start in range(first, first + size, part)]
         self.each(parts, lambda p: self.send(JOBS_QUEUE, replace(message, first=p[0], size=p[1])))
+
+    def oldest_waiting(self, queue: str) -> datetime | None:
+        """Return when the message was sent that is the next to be delivered; None when none waits."""
+        found = self._queues.peek(queue, limit=1)
+        return found[0].inserted_at if found else None
 
     def token(self) -> str:
         """Return a random name: a key, a plan id, an epoch."""

@@ -2,7 +2,8 @@
 
 Nothing here is more than a message sent again, or a step done that any delivery would do: it is safe at any time, on
 any job. What looks lost may only be waiting, so it is taken for lost when no row of the job's stage has moved between two
-looks (the first one is noted in the job's row among the active ones), or when it is told to.
+looks (the first one is noted in the job's row among the active ones) and no message that is older than the first one
+waits, or when it is told to.
 """
 
 from __future__ import annotations
@@ -83,8 +84,8 @@ class Repair:
         findings: list[Finding] = []
         settled = force
         try:
-            is_still = self._repository.index.note_look(job, census.seen, self._service.clock.now(), write=note)
-            settled = force or (is_still and not self._may_be_planned(job, stage))
+            since = self._repository.index.note_look(job, census.seen, self._service.clock.now(), write=note)
+            settled = force or (since is not None and not self._may_move(job, stage, since))
         except EntityNotFound:
             findings.append(
                 Finding(
@@ -174,10 +175,17 @@ class Repair:
             do=lambda: self._hand_on(chain, stage, overdue),
         )
 
-    def _may_be_planned(self, job: JobRecord, stage: StageRecord | None) -> bool:
-        """Whether a stage may have a planner: the job's row was last written when that took the stage."""
-        is_planned = stage is not None and stage.state is StageState.PLANNING
-        return is_planned and self._service.clock.now() - job.updated_at < PLANNING_TAKES
+    def _may_move(self, job: JobRecord, stage: StageRecord | None, since: datetime) -> bool:
+        """Whether a job may move by itself although nothing has moved `since` a look.
+
+        Its stage is being planned: the job's row was last written when that began. Or its messages may still wait: what
+        is delivered next was sent before that look.
+        """
+        if stage is not None and stage.state is StageState.PLANNING:
+            return self._service.clock.now() - job.updated_at < PLANNING_TAKES
+        is_running = stage is not None and stage.state is StageState.SEALED and not stage.stop
+        oldest = self._service.outbox.oldest_waiting(TASKS_QUEUE if is_running else JOBS_QUEUE)
+        return oldest is not None and oldest <= since
 
     # the pass over the tasks
 

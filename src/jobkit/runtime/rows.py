@@ -461,6 +461,7 @@ def read_listed(entity: Entity) -> Listed:
         job_type=str(p["job_type"]),
         created_at=_moment(p["created_at"]),
         looked_at=_time(p.get("looked_at")),
+        visited_at=_time(p.get("visited_at")),
     )
 
 
