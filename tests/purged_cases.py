@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,7 +13,17 @@ from driver import Crash, Driver
 from fault_cases import Job, Trial, at, trial
 from faulty import Fault, Kind
 from invariants import check_invariants
-from jobkit.runtime.errors import JobIsBeingPurged, NothingToRetry, StoreUnavailable, UnknownJob
+from jobkit.runtime.errors import (
+    EntityChanged,
+    EntityExists,
+    EntityNotFound,
+    JobHasEnded,
+    JobIsBeingPurged,
+    NothingToRetry,
+    NotToBePurged,
+    StoreUnavailable,
+    UnknownJob,
+)
 from jobkit.runtime.operator import Operator
 from jobkit.runtime.purging import Purging
 from jobkit.runtime.selection import Selection
@@ -96,6 +108,32 @@ def beside_a_purge(folder: Path, job: Job, act: Act, *, store: str = "memory") -
     return ends, broken
 
 
+def purged_beside(folder: Path, act: Act, meanwhile: Act) -> list[str]:
+    """Have a failed job purged at each call of what somebody does to it; return what that came to, but for refusals by name."""
+    broken = list[str]()
+    for number in itertools.count(1):
+        with trial(FAILED, "memory", folder, Fault(Kind.LEASE_LOST, at(number))) as run:
+            with run.undisturbed():
+                run.job_id = run.driver.submit(run.controller.job_type, run.job.params)
+                run.driver.run()
+            run.faulty.lease_lost = run.beside(partial(meanwhile, run=run), rng=random.Random(2))
+            try:
+                act(run.driver, run)
+            except (
+                EntityChanged,
+                EntityExists,
+                EntityNotFound,
+            ) as error:  # what the ports refuse is nothing for a user
+                broken.append(f"at call {number}: {error!r}")
+            except (JobIsBeingPurged, NothingToRetry, NotToBePurged, JobHasEnded, UnknownJob) as error:
+                run.driver.errors.append(error)
+            if not run.faulty.happened:
+                return broken
+            run.driver.run()
+            broken += [f"at call {number}: listed {each.key}" for each in run.driver.repository.index.active()]
+    raise AssertionError
+
+
 def _left(everything: dict[str, Any]) -> list[str]:
     return [table for table in ("jobs", "tasks", "index") if everything[table]]
 
@@ -120,6 +158,18 @@ def purge_and_begin(driver: Driver, run: Trial) -> None:
     purge_all(driver)
     driver.submit(run.controller.job_type, run.job.params)
     driver.run(deliveries=1)
+
+
+def submit_again(driver: Driver, run: Trial) -> None:
+    driver.service.submit(run.controller.job_type, run.job.params, again=True)
+
+
+def cancel_now(driver: Driver, run: Trial) -> None:
+    Operator(driver.service, by="operator").cancel(run.job_id, now=True)
+
+
+def repair(driver: Driver, run: Trial) -> None:
+    Operator(driver.service, by="operator").repair(run.job_id, force=True)
 
 
 def retry(driver: Driver, run: Trial) -> None:

@@ -221,7 +221,31 @@ def test_rows_among_the_active_ones_of_jobs_that_are_not_there_go_after_an_hour(
     care_for(driver)
 
     assert (before.looked_at, listed, [entry.epoch for entry in driver.repository.index.active()]) == (
-        2,
+        1,
         3,
         [job.epoch],
     )
+
+
+def test_a_round_that_nobody_has_begun_is_listed_for_another_hour(drive: Drive):
+    driver = drive(two_stages())
+    job_id = driver.finish("two_stages", {"n": 1})["job_id"]
+    job = driver.repository.get_chain(job_id).job
+    driver.repository.index.add(replace(job, round=2), recent=False)  # and its operator died
+
+    listed: list[int] = []
+    for _ in range(14):
+        care_for(driver)
+        listed.append(len(list(driver.repository.index.active())))
+
+    assert listed == [1] * 13 + [0]
+
+
+def test_a_job_that_is_listed_for_two_rounds_is_looked_at_once(drive: Drive):
+    driver = drive(two_stages())
+    job_id = driver.submit("two_stages", {"n": 1})
+    lose_messages(driver)
+    job = driver.repository.get_chain(job_id).job
+    driver.repository.index.add(replace(job, round=0), recent=False)
+
+    assert done(care_for(driver)) == (1, [], 0, 0, True)

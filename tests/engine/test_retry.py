@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from driver import Driver
+from driver import Crash, Driver
+from faulty import Call, Fault, Faulty, Kind
 from invariants import check_invariants
 from jobkit.runtime import BaseController, JobContext, PermanentError, TaskContext, stage
 from jobkit.runtime.errors import NothingToRetry, UnknownJob
@@ -15,6 +16,7 @@ from jobkit.runtime.operator import Operator
 from samples import Count, one_stage, two_stages
 
 Drive = Callable[..., Driver]
+DriveFaulty = Callable[..., tuple[Driver, Faulty]]
 
 
 def retry(driver: Driver, job_id: str, reason: str = "mended") -> None:
@@ -291,3 +293,39 @@ def test_a_round_that_begins_before_the_end_was_tidied_up_after_leaves_no_row(dr
 
     check_invariants(driver.store, job_id)
     assert driver.job(job_id)["status"] == "completed"
+
+
+def test_a_round_that_begins_before_the_message_of_the_earlier_end_was_sent_leaves_no_row(drive_faulty: DriveFaulty):
+    flaky = Flaky(0)
+
+    def hits(call: Call) -> bool:
+        is_sent = call.verb == "send" and call.place == "jobs" and call.delivery > 0
+        return is_sent and driver.job(job_id)["status"] == "failed"
+
+    driver, faulty = drive_faulty(one_stage(flaky), faults=(Fault(Kind.CRASH_BEFORE, hits),), batch=1)
+    job_id = driver.submit("one_stage", {"n": 1})
+    while not faulty.happened:
+        driver.run(deliveries=1)
+    flaky.bad.clear()
+    retry(driver, job_id)
+    driver.run()
+
+    check_invariants(driver.store, job_id, faulty.history)
+    assert driver.job(job_id)["status"] == "completed"
+
+
+def test_a_submit_sends_the_message_of_a_round_whose_operator_died_before_it(drive_faulty: DriveFaulty):
+    flaky = Flaky(0)
+
+    def hits(call: Call) -> bool:
+        return call.verb == "send" and not flaky.bad and not faulty.happened
+
+    driver, faulty = drive_faulty(one_stage(flaky), faults=(Fault(Kind.CRASH_BEFORE, hits),))
+    job_id = driver.finish("one_stage", {"n": 1})["job_id"]
+    flaky.bad.clear()
+    with pytest.raises(Crash):
+        retry(driver, job_id)
+    driver.crashed()
+
+    assert driver.finish("one_stage", {"n": 1})["status"] == "completed"
+    check_invariants(driver.store, job_id, faulty.history)

@@ -56,15 +56,34 @@ class JobIndex:
                 ],
             )
 
-    def drop(self, job: JobRecord, *, recent: bool = False) -> None:
-        """Delete a job's row among the active ones (idempotent); with `recent` the other one too."""
-        for row in _keys(job, recent=recent):
-            self._delete(row)
+    def drop(self, job: JobRecord) -> None:
+        """Delete a job's row among the active ones, and those of earlier rounds whose end nobody tidied up after (idempotent)."""
+        self._delete(Span(rows.active_rows(job).low, _after(rows.active_row(job))))
+
+    def unlist(self, job: JobRecord) -> None:
+        """Delete all rows that list a job, of every round (idempotent)."""
+        self._delete(rows.active_rows(job))
+        self._delete(_only(rows.recent_row(job)))
 
     def forget(self, entry: Listed, now: datetime) -> None:
         """Delete a row that lists a job which is not there, unless the job may still come (idempotent)."""
         if now - entry.created_at > LISTED_AHEAD:
-            self._delete(entry.key)
+            self._delete(_only(entry.key))
+
+    def forget_stale(self, entry: Listed, job: JobRecord, now: datetime) -> None:
+        """Delete a row that lists an earlier job of the same id, or a round of a job that nobody has begun (idempotent).
+
+        Who was to begin that has died, unless it is just about to: it has an hour from when this is first asked.
+        """
+        if entry.epoch != job.epoch:
+            self.forget(entry, now)
+        elif job.status.ended and entry.key > rows.active_row(job):
+            if entry.visited_at is None:
+                with contextlib.suppress(EntityNotFound, EntityChanged):
+                    found = self._tables.get(rows.INDEX, rows.INDEX_JOBS, entry.key, select=())
+                    self._change(found, {"visited_at": rows.write_time(now)})
+            elif now - entry.visited_at > LISTED_AHEAD:
+                self._delete(_only(entry.key))
 
     def is_active(self, job: JobRecord) -> bool:
         """Whether the job is listed among the active ones."""
@@ -129,14 +148,30 @@ class JobIndex:
         entity = Entity(partition=found.partition, row=found.row, properties=changes)
         self._tables.update(rows.INDEX, entity, etag=found.etag)
 
-    def _delete(self, row: str) -> None:
-        with contextlib.suppress(EntityNotFound):
-            found = self._tables.get(rows.INDEX, rows.INDEX_JOBS, row, select=())
-            self._tables.delete(rows.INDEX, rows.INDEX_JOBS, row, etag=found.etag)
+    def _delete(self, span: Span) -> None:
+        is_left = True
+        while is_left:
+            is_left = False
+            for found in self._tables.query(rows.INDEX, rows.INDEX_JOBS, rows=span, select=()):
+                try:
+                    self._tables.delete(rows.INDEX, rows.INDEX_JOBS, found.row, etag=found.etag)
+                except EntityNotFound:
+                    continue
+                except EntityChanged:  # somebody has noted a look
+                    is_left = True
 
     def _listed(self, span: Span) -> Iterator[Listed]:
         for entity in self._tables.query(rows.INDEX, rows.INDEX_JOBS, rows=span):
             yield rows.read_listed(entity)
+
+
+def _after(row: str) -> str:
+    """Return the end of a range of rows whose last one this is."""
+    return row + " "
+
+
+def _only(row: str) -> Span:
+    return Span(row, _after(row))
 
 
 def _keys(job: JobRecord, *, recent: bool) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from itertools import groupby
 
-from .errors import EntityChanged
+from .errors import EntityChanged, EntityNotFound
 from .messages import JOBS_QUEUE, Incoming, Kind, Message
 from .model import Chain, JobRecord, StageRecord, StageState, TaskRef
 from .outbox import PAGE, job_message, stage_message
@@ -28,9 +28,17 @@ class Reopening:
         self._repository = service.repository
 
     def begin(self, chain: Chain, choice: Choice) -> None:
-        """Begin the next round of a job that has ended. Raises EntityChanged when somebody else has."""
-        self._repository.index.add(self._repository.next_round(chain.job), recent=False)
-        self.ask(self._repository.begin_round(chain, choice.stage, choice.tasks, self._service.clock.now()))
+        """Begin the next round of a job that has ended. Raises EntityChanged, EntityNotFound when somebody else has, or purged it."""
+        following, index = self._repository.next_round(chain.job), self._repository.index
+        index.add(following, recent=False)
+        try:
+            job = self._repository.begin_round(chain, choice.stage, choice.tasks, self._service.clock.now())
+        except (EntityChanged, EntityNotFound):
+            found = self._repository.find_job(following.job_id)
+            if found is None or found.epoch != following.epoch:
+                index.drop(following)
+            raise
+        self.ask(job)
 
     def ask(self, job: JobRecord) -> None:
         """Send the message that does what a round begins with; again is safe."""

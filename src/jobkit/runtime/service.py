@@ -159,7 +159,7 @@ class Service:
                 return first.runs
             try:
                 self.repository.count_run(first, first.runs + 1)
-            except EntityChanged:
+            except (EntityChanged, EntityNotFound):  # counted by another one, or purged
                 continue
             if self.repository.find_job(wanted.job_id(first.runs + 1)) is None:  # it has outlived a purge of the first
                 return first.runs + 1
@@ -182,7 +182,7 @@ class Service:
             if chain is None:
                 raise StoreUnavailable(store="jobs", reason=f"job {job.job_id} was deleted while it was submitted")
             if chain.job.epoch != job.epoch:
-                self.repository.index.drop(job, recent=True)
+                self.repository.index.unlist(job)
         self.wake(chain)
         created = chain.job.epoch == job.epoch
         if created:
@@ -190,7 +190,7 @@ class Service:
         return Submitted(chain=chain, created=created)
 
     def wake(self, chain: Chain) -> None:
-        """Send the message that a queued job waits for; a submit, or whoever closed a stage, may have died before."""
+        """Send the message that a queued job waits for; a submit, a retry, or whoever closed a stage, may have died before."""
         job = chain.job
         if job.status is not Status.QUEUED:
             return
@@ -200,6 +200,8 @@ class Service:
         stage = chain.find_stage(job.stage)
         if stage is not None and stage.state is StageState.UNPLANNED:
             self.outbox.send(JOBS_QUEUE, job_message(Kind.PLAN, job, stage=job.stage))
+        if stage is not None and stage.state is StageState.REOPENING:
+            self.outbox.send(JOBS_QUEUE, job_message(Kind.REOPEN, job))
 
     # plan
 
