@@ -78,6 +78,11 @@ def job_message(kind: Kind, job: JobRecord, *, stage: int = 0) -> Message:
     return Message(kind=kind, job_id=job.job_id, epoch=job.epoch, round=job.round, stage=stage)
 
 
+def reopen_message(job: JobRecord) -> Message:
+    """Make the message that does what a job's round begins with, at the stage at which it begins."""
+    return job_message(Kind.REOPEN, job, stage=job.stage or 0)
+
+
 def stage_message(kind: Kind, epoch: str, stage: StageRecord) -> Message:
     """Make a message about a sealed stage."""
     return Message(

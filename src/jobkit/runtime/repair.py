@@ -17,7 +17,7 @@ from typing import Final
 from .errors import EntityChanged, EntityNotFound
 from .messages import JOBS_QUEUE, TASKS_QUEUE, Kind
 from .model import Chain, JobRecord, StageRecord, StageState, Status, TaskRecord, TaskRef
-from .outbox import job_message, stage_message, task_message
+from .outbox import job_message, reopen_message, stage_message, task_message
 from .resending import Waiting, send_waiting
 from .rows import SHARD
 from .service import Service
@@ -131,7 +131,7 @@ class Repair:
             mend = "give it back and send its planning again"
             yield "never sealed", "its planner is silent", mend, lambda: self._plan_again(chain, stage)
         elif stage.state is StageState.REOPENING:
-            reopen = job_message(Kind.REOPEN, job)
+            reopen = reopen_message(job)
             yield (
                 "not reopened",
                 "its next round has not begun",

@@ -37,7 +37,17 @@ from .model import (
     TaskRef,
     task_id,
 )
-from .outbox import PAGE, Each, Outbox, batches, job_message, one_after_another, stage_message, task_message
+from .outbox import (
+    PAGE,
+    Each,
+    Outbox,
+    batches,
+    job_message,
+    one_after_another,
+    reopen_message,
+    stage_message,
+    task_message,
+)
 from .payload import MAX_RESULT_BYTES, Codec, check_size
 from .registry import Registry
 from .repository import Repository
@@ -201,7 +211,7 @@ class Service:
         if stage is not None and stage.state is StageState.UNPLANNED:
             self.outbox.send(JOBS_QUEUE, job_message(Kind.PLAN, job, stage=job.stage))
         if stage is not None and stage.state is StageState.REOPENING:
-            self.outbox.send(JOBS_QUEUE, job_message(Kind.REOPEN, job))
+            self.outbox.send(JOBS_QUEUE, reopen_message(job))
 
     # plan
 
