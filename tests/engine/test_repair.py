@@ -207,6 +207,24 @@ def test_a_shard_that_ended_and_was_not_marked(drive_faulty: DriveFaulty) -> Non
     assert_ends(driver, job_id, history=faulty.history)
 
 
+def test_a_group_of_shards_that_ended_and_was_not_marked(
+    drive_faulty: DriveFaulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("repair", "repository", "service"):
+        monkeypatch.setattr(f"jobkit.runtime.{module}.GROUP", 2)  # of 100 shards it takes 10,001 tasks
+    driver, faulty = drive_faulty(one_stage(index, batch=100), faults=(crash("upsert", "tasks", 3),), batch=1)
+    job_id = driver.submit("one_stage", {"n": 301})
+    while not faulty.happened:
+        driver.run(deliveries=1)
+    rest = [driver.receive(1) for _ in range(2)]
+    lose_after_crash(driver)
+    for [(queue, delivery)] in rest:
+        driver.process(queue, delivery)
+
+    assert mend(driver, job_id) == [("ended, not closed", f"stage 1 'Only': all 301 tasks have ended, {STILL}")]
+    assert_ends(driver, job_id, history=faulty.history)
+
+
 def test_an_empty_stage_that_was_not_closed(drive_faulty: DriveFaulty) -> None:
     driver, faulty = drive_faulty(one_stage(index), faults=(crash("transact", "jobs", 3),))
     job_id = driver.submit("one_stage", {"n": 0})

@@ -19,7 +19,7 @@ from .messages import JOBS_QUEUE, TASKS_QUEUE, Kind
 from .model import Chain, JobRecord, StageRecord, StageState, Status, TaskRecord, TaskRef
 from .outbox import job_message, reopen_message, stage_message, task_message
 from .resending import Waiting, send_waiting
-from .rows import SHARD
+from .rows import GROUP, SHARD
 from .service import Service
 
 _SHOWN = 5
@@ -150,18 +150,17 @@ class Repair:
             yield from self._of_sealed(chain, stage, census)
 
     def _of_sealed(self, chain: Chain, stage: StageRecord, census: _Census) -> Iterator[_Broken]:
-        def turn_out() -> None:
-            self._turn_out(chain, stage, census.unmarked)
-
         if census.ended == stage.task_count:
-            yield "ended, not closed", f"all {census.ended:,} tasks have ended", "turn out the lights", turn_out
+            evidence = f"all {census.ended:,} tasks have ended"
+            yield "ended, not closed", evidence, "turn out the lights", lambda: self._turn_out_all(chain, stage, census)
             return
         if census.lost:
             evidence = f"{_tasks(census.lost)} queued without a message"
             yield "sent, but lost", evidence, "send them again", lambda: send_waiting(self._service, chain, stage)
         if census.unmarked:
             shards = "1 shard has" if len(census.unmarked) == 1 else f"{len(census.unmarked):,} shards have"
-            yield "ended, not marked", f"{shards} ended and no marker", "mark them", turn_out
+            evidence = f"{shards} ended and no marker"
+            yield "ended, not marked", evidence, "mark them", lambda: self._turn_out(chain, stage, census.unmarked)
 
     def _overdue(self, chain: Chain, stage: StageRecord, overdue: list[TaskRecord]) -> Finding:
         limit = f"without a sign of life for over {stage.policy.timeout_s:g} s"
@@ -235,15 +234,18 @@ class Repair:
             again = replace(task, status=Status.QUEUED, attempt=task.attempt + 1, etag="")
             self._service.outbox.send(TASKS_QUEUE, task_message(chain.job.epoch, stage, again))
 
-    def _turn_out(self, chain: Chain, stage: StageRecord, shards: list[int]) -> None:
-        message = stage_message(Kind.TASK, chain.job.epoch, stage)
+    def _turn_out_all(self, chain: Chain, stage: StageRecord, census: _Census) -> None:
+        """Turn out the lights of a stage whose tasks have all ended: of each group, any of whose markers may be missing."""
         if not stage.task_count:
             return self._service.close_empty(chain.job.epoch, stage)
-        last = (stage.task_count - 1) // SHARD
-        for shard in shards or [last]:
+        first_of_groups = range(0, -(-stage.task_count // SHARD), GROUP)
+        return self._turn_out(chain, stage, sorted({*census.unmarked, *first_of_groups}))
+
+    def _turn_out(self, chain: Chain, stage: StageRecord, shards: list[int]) -> None:
+        message = stage_message(Kind.TASK, chain.job.epoch, stage)
+        for shard in shards:
             ref = TaskRef(job_id=stage.job_id, stage=stage.number, plan=stage.plan or "", index=shard * SHARD)
             self._service.lights_out(message, ref)
-        return None
 
 
 def _is_overdue(task: TaskRecord, timeout_s: float, now: datetime, *, force: bool) -> bool:
