@@ -17,6 +17,7 @@ from purged_cases import (
     every_fault_of_a_purge,
     purge_and_begin,
     purge_and_submit,
+    purge_beside_the_last_task,
     purge_too,
     purged_beside,
     repair,
@@ -68,3 +69,7 @@ def test_a_job_that_is_purged_at_any_call_of_what_is_done_to_it_is_refused_by_na
     tmp_path: Path, act: Act, meanwhile: Act
 ) -> None:
     assert purged_beside(tmp_path, act, meanwhile) == []
+
+
+def test_a_delivery_that_lags_behind_a_purge_leaves_no_marker(tmp_path: Path) -> None:
+    assert purge_beside_the_last_task(tmp_path) == []

@@ -612,7 +612,10 @@ class Service:
 
     def _turn_out(self, message: Message, ref: TaskRef) -> None:
         """Mark a shard that is done and go up as far as groups are complete; close the stage at the root."""
-        summary = summarise(self.repository.ended_tasks_of_shard(ref))
+        ended = self.repository.ended_tasks_of_shard(ref)
+        if not ended:
+            return None  # the job was purged meanwhile: nothing would delete a marker any more
+        summary = summarise(ended)
         member, members, level = ref.index // SHARD, -(-message.task_count // SHARD), 1
         while members > 1:
             self.repository.mark(ref, message.round, level, member, summary)
