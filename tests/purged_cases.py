@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from driver import Crash, Driver
+from driver import LEASE_S, Crash, Driver
 from fault_cases import Job, Trial, at, trial
 from faulty import Fault, Kind
 from invariants import check_invariants
-from jobkit.runtime.errors import JobIsBeingPurged, NothingToRetry, StoreUnavailable, UnknownJob
+from jobkit.runtime.errors import (
+    EntityChanged,
+    EntityExists,
+    EntityNotFound,
+    JobHasEnded,
+    JobIsBeingPurged,
+    NothingToRetry,
+    NotToBePurged,
+    StoreUnavailable,
+    UnknownJob,
+)
 from jobkit.runtime.operator import Operator
 from jobkit.runtime.purging import Purging
 from jobkit.runtime.selection import Selection
@@ -96,6 +108,59 @@ def beside_a_purge(folder: Path, job: Job, act: Act, *, store: str = "memory") -
     return ends, broken
 
 
+def purged_beside(folder: Path, act: Act, meanwhile: Act) -> list[str]:
+    """Have a failed job purged at each call of what somebody does to it; return what that came to, but for refusals by name."""
+    broken = list[str]()
+    for number in itertools.count(1):
+        with trial(FAILED, "memory", folder, Fault(Kind.LEASE_LOST, at(number))) as run:
+            with run.undisturbed():
+                run.job_id = run.driver.submit(run.controller.job_type, run.job.params)
+                run.driver.run()
+            run.faulty.lease_lost = run.beside(partial(meanwhile, run=run), rng=random.Random(2))
+            try:
+                act(run.driver, run)
+            except (
+                EntityChanged,
+                EntityExists,
+                EntityNotFound,
+            ) as error:  # what the ports refuse is nothing for a user
+                broken.append(f"at call {number}: {error!r}")
+            except (JobIsBeingPurged, NothingToRetry, NotToBePurged, JobHasEnded, UnknownJob) as error:
+                run.driver.errors.append(error)
+            if not run.faulty.happened:
+                return broken
+            run.driver.run()
+            broken += [f"at call {number}: listed {each.key}" for each in run.driver.repository.index.active()]
+    raise AssertionError
+
+
+def purge_beside_the_last_task(folder: Path) -> list[str]:
+    """Have a job of two shards ended and purged at each call of its task messages; return what was left."""
+    job = Job(make=lambda hook: one_stage(lambda task: task.index, batch=100, on_hook=hook), params={"n": 101})
+
+    def finish(driver: Driver) -> None:
+        driver.clock.advance(LEASE_S + 1)
+        driver.run()
+        purge_all(driver)
+
+    with trial(job, "memory", folder) as run:
+        run.run()
+        calls = [call for call in run.faulty.calls if call.place == "tasks" and call.delivery in (2, 3)]
+    broken = list[str]()
+    for call in calls:
+        if call.verb == "upsert":
+            continue  # a marker that is just being written stays: it is the only write without a condition
+        with trial(job, "memory", folder, Fault(Kind.LEASE_LOST, at(call.number))) as run:
+            run.faulty.lease_lost = run.beside(finish, rng=random.Random(2))
+            run.job_id = run.driver.submit(run.controller.job_type, run.job.params)
+            run.driver.run()
+            assert run.faulty.happened == [call]
+            left = run.driver.everything()
+            broken += [f"at {call}: {table} {left[table]}" for table in _left(left)]
+    assert {call.verb for call in calls} >= {"transact", "query", "upsert"}
+    return broken
+
+
 def _left(everything: dict[str, Any]) -> list[str]:
     return [table for table in ("jobs", "tasks", "index") if everything[table]]
 
@@ -120,6 +185,18 @@ def purge_and_begin(driver: Driver, run: Trial) -> None:
     purge_all(driver)
     driver.submit(run.controller.job_type, run.job.params)
     driver.run(deliveries=1)
+
+
+def submit_again(driver: Driver, run: Trial) -> None:
+    driver.service.submit(run.controller.job_type, run.job.params, again=True)
+
+
+def cancel_now(driver: Driver, run: Trial) -> None:
+    Operator(driver.service, by="operator").cancel(run.job_id, now=True)
+
+
+def repair(driver: Driver, run: Trial) -> None:
+    Operator(driver.service, by="operator").repair(run.job_id, force=True)
 
 
 def retry(driver: Driver, run: Trial) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+
+import pytest
 
 from driver import Driver
 from jobkit.runtime.caretaking import Care, Caretaker
+from jobkit.runtime.model import Owner
 from jobkit.runtime.processing import QUEUES
 from jobkit.runtime.rows import JOB_ROW, JOBS
 from jobkit.runtime.storage.ports import Entity
@@ -63,6 +66,68 @@ def test_a_job_whose_row_is_damaged_costs_the_others_nothing(drive: Drive):
     assert done(care) == (2, ["not planned", "not planned"], 0, 0, True)
     [text] = care.damaged
     assert "it is at stage 9 of (1, 2)" in text
+
+
+def test_what_waits_behind_others_is_not_sent_again(drive: Drive):
+    driver = drive(two_stages())
+    driver.submit("two_stages", {"n": 20})
+    driver.run(deliveries=1)
+    driver.submit("two_stages", {"n": 21})
+
+    looks = [done(care_for(driver)) for _ in range(4)]  # and nobody works
+
+    assert looks == [(2, [], 0, 0, True)] * 4
+    assert driver.lengths() == {"jobs": 1, "tasks": 20, "jobs-poison": 0, "tasks-poison": 0}
+
+
+def test_what_was_sent_again_is_not_sent_once_more_while_it_waits(drive: Drive):
+    driver = drive(two_stages())
+    job_id = driver.submit("two_stages", {"n": 20})
+    driver.run(deliveries=1)
+    lose_messages(driver)
+
+    mended = [[name for _, name in care_for(driver).mended] for _ in range(6)]
+    waiting = driver.lengths()["tasks"]
+    driver.run()
+
+    assert (mended, waiting) == ([[], ["sent, but lost"], [], [], [], []], 20)
+    assert driver.job(job_id)["status"] == "completed"
+
+
+def test_a_job_that_stands_still_keeps_no_other_from_being_looked_at(drive: Drive):
+    driver = drive(two_stages())
+    still = driver.submit("two_stages", {"n": 1})
+    driver.run(deliveries=1)
+    held = driver.store.queues.receive("tasks", limit=1, visibility_s=1e5)  # by an instance that takes long
+    assert len(held) == 1
+    stage = driver.repository.get_chain(still).stages[0]
+    [task] = driver.repository.all_tasks(stage)
+    owner = Owner(key="key", message_id="message", delivery=1)
+    driver.repository.claim(task.ref, task.etag, owner, "worker", driver.clock.now())
+    care_for(driver)
+    for n in (2, 3):
+        driver.submit("two_stages", {"n": n})
+    lose_messages(driver)
+
+    def one_look() -> list[str]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(driver.clock, "now", times(driver))
+            return [name for _, name in care_for(driver, most_s=2).mended]
+
+    mended = [one_look() for _ in range(6)]
+
+    assert sorted(sum(mended, [])) == ["not planned", "not planned"]
+
+
+def times(driver: Driver) -> Callable[[], datetime]:
+    """Return a `now` by which each look takes longer than a caretaker has for all."""
+    now = driver.clock.now
+
+    def later() -> datetime:
+        driver.clock.advance(1)
+        return now()
+
+    return later
 
 
 def change(driver: Driver, job_id: str, **properties: Any) -> None:
@@ -121,7 +186,7 @@ def test_what_ended_long_ago_is_deleted(drive: Drive):
 
     kept, purged = care_for(driver), care_for(driver, retention=MONTH)
 
-    assert (done(kept), done(purged)) == ((1, [], 0, 0, True), (1, ["not planned"], 2, 12, True))
+    assert (done(kept), done(purged)) == ((1, [], 0, 0, True), (1, [], 2, 12, True))
     driver.run()
     assert driver.job(active)["status"] == "completed"
     assert [entry.job_id for entry in driver.repository.index.recent()] == [active]
@@ -156,7 +221,31 @@ def test_rows_among_the_active_ones_of_jobs_that_are_not_there_go_after_an_hour(
     care_for(driver)
 
     assert (before.looked_at, listed, [entry.epoch for entry in driver.repository.index.active()]) == (
-        2,
+        1,
         3,
         [job.epoch],
     )
+
+
+def test_a_round_that_nobody_has_begun_is_listed_for_another_hour(drive: Drive):
+    driver = drive(two_stages())
+    job_id = driver.finish("two_stages", {"n": 1})["job_id"]
+    job = driver.repository.get_chain(job_id).job
+    driver.repository.index.add(replace(job, round=2), recent=False)  # and its operator died
+
+    listed: list[int] = []
+    for _ in range(14):
+        care_for(driver)
+        listed.append(len(list(driver.repository.index.active())))
+
+    assert listed == [1] * 13 + [0]
+
+
+def test_a_job_that_is_listed_for_two_rounds_is_looked_at_once(drive: Drive):
+    driver = drive(two_stages())
+    job_id = driver.submit("two_stages", {"n": 1})
+    lose_messages(driver)
+    job = driver.repository.get_chain(job_id).job
+    driver.repository.index.add(replace(job, round=0), recent=False)
+
+    assert done(care_for(driver)) == (1, [], 0, 0, True)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from driver import EVERYTHING, Driver
-from faulty import Faulty
+from faulty import Call, Fault, Faulty, Kind
 from invariants import check_invariants
 from jobkit.runtime import BaseController, JobContext, TaskContext, stage
 from samples import Count, one_stage
@@ -107,6 +107,33 @@ def test_progress_is_written_at_most_every_15_seconds(drive_faulty: DriveFaulty)
     assert [report["progress_done"] for report in reports if report["status"] == "processing"] == [0, 15, 30, 45]
     assert progress_rows(driver) == [(45, 60, "step 45")]
     assert driver.tasks(job["job_id"])[0]["result"] == "done"
+    check_invariants(driver.store, job["job_id"], faulty.history)
+
+
+@pytest.mark.parametrize("kind", [Kind.REFUSED, Kind.DOUBTFUL, Kind.FAILED])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_report_that_goes_wrong_ends_neither_the_task_nor_its_signs_of_life(
+    drive_faulty: DriveFaulty, kind: Kind, batch: int
+) -> None:
+    runs: list[int] = []
+
+    def run(task: TaskContext[Count, int]) -> int:
+        runs.append(task.index)
+        for step in range(4):
+            task.progress(step, 4)
+            driver.clock.advance(20)
+        return task.index
+
+    def hits(call: Call) -> bool:
+        return call.verb == "update" and call.place == "tasks" and bool(runs) and not faulty.happened
+
+    driver, faulty = drive_faulty(one_stage(run, batch=batch), faults=(Fault(kind, hits),))
+
+    job = driver.finish("one_stage", {"n": 2})
+
+    assert (runs, len(faulty.happened), driver.errors) == ([0, 1], 1, [])
+    assert [(t["status"], t["attempt"]) for t in driver.tasks(job["job_id"])] == [("completed", 1)] * 2
+    assert progress_rows(driver) == [(3, 4, "")] * 2
     check_invariants(driver.store, job["job_id"], faulty.history)
 
 

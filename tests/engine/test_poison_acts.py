@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from driver import Driver
 from invariants import check_invariants
-from jobkit.runtime import TaskContext
+from jobkit.runtime import BaseController, JobContext, PermanentError, TaskContext, stage
 from jobkit.runtime.controllers import HelloWorlds
 from jobkit.runtime.documents import poison_message_document
 from jobkit.runtime.errors import AmbiguousId, StoreUnavailable, UnknownPoison
 from jobkit.runtime.messages import decode_message
+from jobkit.runtime.model import StageState
+from jobkit.runtime.operator import Operator
 from jobkit.runtime.poison import Done, Found, poison_id
 from jobkit.runtime.poison_acts import PoisonActs
 from jobkit.runtime.poison_choice import Wanted
@@ -363,3 +365,63 @@ def test_they_are_counted_without_being_looked_at(drive: Drive) -> None:
     counts = PoisonSearch(driver.service, driver.store.queues).count()
 
     assert (counts.waiting, counts.kept) == ({"tasks": 0, "jobs": 40}, 1)
+
+
+def a_copied_retry(drive: Drive) -> tuple[Driver, str]:
+    """Return a job of two stages in its second round, whose message is in its queue and, a copy, in the poison queue."""
+    state = {"is_broken": True}
+
+    class Two(BaseController[Count]):
+        job_type = "two"
+
+        @stage("First")
+        def first(self, task: TaskContext[Count, None]) -> int:
+            if state["is_broken"]:
+                raise PermanentError("not yet")
+            return 1
+
+        @stage("Second")
+        def second(self, task: TaskContext[Count, int]) -> int:
+            return task.params
+
+        @second.fan_out
+        def numbers(self, job: JobContext[Count]) -> Iterator[int]:
+            yield from range(job.params.n)
+
+    driver = drive(Two, batch=1)
+    job_id = driver.finish("two", {"n": 3})["job_id"]
+    state["is_broken"] = False
+    Operator(driver.service, by="ann@desk").retry(job_id)
+    [message] = driver.store.queues.peek("jobs", limit=1)
+    driver.store.queues.send("jobs-poison", message.body)
+    return driver, job_id
+
+
+def test_a_retrys_message_that_is_dropped_before_the_stage_is_open_ends_the_job(drive: Drive) -> None:
+    driver, job_id = a_copied_retry(drive)
+
+    done = acts(driver).drop(find(driver).messages)
+    driver.run()
+
+    job = driver.job(job_id)
+    assert [each.is_done for each in done] == [True]
+    assert (job["status"], job["error"]["message"]) == (
+        "failed",
+        "the reopen message was given up: dropped by ann@desk",
+    )
+    check_invariants(driver.store, job_id)
+
+
+@pytest.mark.parametrize("deliveries", range(1, 8))
+def test_a_copy_of_a_retrys_message_that_is_dropped_later_ends_nothing(drive: Drive, deliveries: int) -> None:
+    driver, job_id = a_copied_retry(drive)
+    poison = driver.store.queues.receive("jobs-poison", limit=1, visibility_s=300)
+    driver.run(deliveries=deliveries)
+    assert driver.repository.get_chain(job_id).stages[0].state is not StageState.REOPENING
+    driver.store.queues.extend("jobs-poison", poison[0], visibility_s=0)
+
+    done = acts(driver).drop(find(driver).messages)
+    driver.run()
+
+    assert ([each.is_done for each in done], driver.job(job_id)["status"]) == ([True], "completed")
+    check_invariants(driver.store, job_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +11,10 @@ import pytest
 from driver import Crash, Driver, ManualClock
 from faulty import Call, Fault, Faulty, Kind
 from invariants import check_invariants
-from jobkit.runtime import PermanentError, TaskContext
+from jobkit.runtime import PermanentError, RetryLater, TaskContext
 from jobkit.runtime.errors import UnknownJob
 from jobkit.runtime.processing import QUEUES
-from jobkit.runtime.repair import Look, Repair
+from jobkit.runtime.repair import PLANNING_TAKES, Look, Repair
 from samples import Count, one_stage, two_stages
 
 Drive = Callable[..., Driver]
@@ -159,9 +159,30 @@ def test_a_planner_that_is_gone_for_good(drive_faulty: DriveFaulty) -> None:
     job_id = driver.submit("one_stage", {"n": 150})
     driver.run(deliveries=1)
     lose_after_crash(driver)
+    assert mend(driver, job_id) == []
+    driver.clock.advance(PLANNING_TAKES.total_seconds())
 
     assert mend(driver, job_id) == [("never sealed", f"stage 1 'Only': its planner is silent, {STILL}")]
     assert_ends(driver, job_id, history=faulty.history)
+
+
+def test_a_planner_whose_fan_out_takes_long_keeps_its_stage(drive: Drive) -> None:
+    begun: list[int] = []
+
+    def items(n: int) -> Iterator[int]:
+        begun.append(n)
+        for number in range(n):
+            driver.clock.advance(300)
+            found = look(driver, job_id)  # as the timer does
+            assert (found.findings, found.is_settled) == ((), False)
+            yield number
+
+    driver = drive(one_stage(index, items=items))
+    job_id = driver.submit("one_stage", {"n": 11})
+    driver.run()
+
+    assert begun == [11]
+    assert_ends(driver, job_id)
 
 
 def test_a_stage_whose_last_task_ended_and_nobody_turned_out_the_lights(drive_faulty: DriveFaulty) -> None:
@@ -183,6 +204,24 @@ def test_a_shard_that_ended_and_was_not_marked(drive_faulty: DriveFaulty) -> Non
     lose_after_crash(driver)
 
     assert [name for name, _ in mend(driver, job_id)] == ["sent, but lost", "ended, not marked"]
+    assert_ends(driver, job_id, history=faulty.history)
+
+
+def test_a_group_of_shards_that_ended_and_was_not_marked(
+    drive_faulty: DriveFaulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("repair", "repository", "service"):
+        monkeypatch.setattr(f"jobkit.runtime.{module}.GROUP", 2)  # of 100 shards it takes 10,001 tasks
+    driver, faulty = drive_faulty(one_stage(index, batch=100), faults=(crash("upsert", "tasks", 3),), batch=1)
+    job_id = driver.submit("one_stage", {"n": 301})
+    while not faulty.happened:
+        driver.run(deliveries=1)
+    rest = [driver.receive(1) for _ in range(2)]
+    lose_after_crash(driver)
+    for [(queue, delivery)] in rest:
+        driver.process(queue, delivery)
+
+    assert mend(driver, job_id) == [("ended, not closed", f"stage 1 'Only': all 301 tasks have ended, {STILL}")]
     assert_ends(driver, job_id, history=faulty.history)
 
 
@@ -279,6 +318,24 @@ def test_a_task_without_a_sign_of_life_for_its_timeout_is_handed_to_another_atte
         ("completed", 1, 21),
     ]
     check_invariants(driver.store, job_id, faulty.history)
+
+
+def test_what_an_earlier_attempt_told_is_no_sign_of_life_by_which_a_later_one_is_overdue(drive: Drive) -> None:
+    seen: list[Any] = []
+
+    def run(task: Task) -> int:
+        if task.attempt == 1:
+            task.progress(1, 2)
+            raise RetryLater(timedelta(minutes=30))
+        seen.append(names(look(driver, job_id)))
+        return task.attempt
+
+    driver = drive(one_stage(run, timeout=timedelta(minutes=10), max_attempts=2))
+    job_id = driver.submit("one_stage", {"n": 1})
+    driver.run()
+
+    assert seen == [[]]
+    assert driver.tasks(job_id)[0]["result"] == 2
 
 
 def test_without_a_timeout_a_running_task_is_handed_on_by_force_alone(drive_faulty: DriveFaulty) -> None:

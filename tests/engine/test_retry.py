@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from driver import Driver
+from driver import Crash, Driver
+from faulty import Call, Fault, Faulty, Kind
 from invariants import check_invariants
 from jobkit.runtime import BaseController, JobContext, PermanentError, TaskContext, stage
 from jobkit.runtime.errors import NothingToRetry, UnknownJob
@@ -15,6 +16,7 @@ from jobkit.runtime.operator import Operator
 from samples import Count, one_stage, two_stages
 
 Drive = Callable[..., Driver]
+DriveFaulty = Callable[..., tuple[Driver, Faulty]]
 
 
 def retry(driver: Driver, job_id: str, reason: str = "mended") -> None:
@@ -128,6 +130,51 @@ def test_the_stages_after_it_run_as_if_it_had_never_failed(drive: Drive):
     job = driver.job(job_id)
     assert (job["status"], [each["completed"] for each in job["stages"]]) == ("completed", [4, 1])
     assert job["result"]["stages"][1]["results"][0]["value"] == 6
+
+
+def test_a_stage_after_it_reads_what_was_planned_anew_also_where_the_earlier_plan_was_read(drive: Drive):
+    bad = {1}
+
+    class Chain(BaseController[Count]):
+        job_type = "chain"
+
+        @stage("Number", on_failure="continue")
+        def number(self, task: TaskContext[Count, int]) -> int:
+            if task.index in bad:
+                raise PermanentError("not yet")
+            return task.params
+
+        @number.fan_out
+        def numbers(self, job: JobContext[Count]) -> Iterator[int]:
+            yield from range(job.params.n)
+
+        @stage("Double")
+        def double(self, task: TaskContext[Count, int]) -> int:
+            return 2 * task.params
+
+        @double.fan_out
+        def doubled(self, job: JobContext[Count]) -> Iterator[int]:
+            yield from (result.value for result in job.results(self.number))
+
+        @stage("Add")
+        def add(self, task: TaskContext[Count, int]) -> int:
+            if bad:
+                raise PermanentError("some are missing")
+            return task.params + sum(result.value for result in task.job.results(self.double))
+
+        @add.fan_out
+        def added(self, job: JobContext[Count]) -> Iterator[int]:
+            yield from (result.value for result in job.results(self.double))
+
+    driver = drive(Chain)
+    job_id = driver.finish("chain", {"n": 3})["job_id"]
+    assert [task["params"] for task in driver.tasks(job_id, 3)] == [0, 4]
+    bad.clear()
+    Operator(driver.service, by="ann@desk").retry(job_id, stage="1")
+    driver.run()
+
+    assert [(task["params"], task["result"]) for task in driver.tasks(job_id, 3)] == [(0, 6), (2, 8), (4, 10)]
+    check_invariants(driver.store, job_id)
 
 
 def test_a_fan_out_that_raised_is_planned_again(drive: Drive):
@@ -246,3 +293,39 @@ def test_a_round_that_begins_before_the_end_was_tidied_up_after_leaves_no_row(dr
 
     check_invariants(driver.store, job_id)
     assert driver.job(job_id)["status"] == "completed"
+
+
+def test_a_round_that_begins_before_the_message_of_the_earlier_end_was_sent_leaves_no_row(drive_faulty: DriveFaulty):
+    flaky = Flaky(0)
+
+    def hits(call: Call) -> bool:
+        is_sent = call.verb == "send" and call.place == "jobs" and call.delivery > 0
+        return is_sent and driver.job(job_id)["status"] == "failed"
+
+    driver, faulty = drive_faulty(one_stage(flaky), faults=(Fault(Kind.CRASH_BEFORE, hits),), batch=1)
+    job_id = driver.submit("one_stage", {"n": 1})
+    while not faulty.happened:
+        driver.run(deliveries=1)
+    flaky.bad.clear()
+    retry(driver, job_id)
+    driver.run()
+
+    check_invariants(driver.store, job_id, faulty.history)
+    assert driver.job(job_id)["status"] == "completed"
+
+
+def test_a_submit_sends_the_message_of_a_round_whose_operator_died_before_it(drive_faulty: DriveFaulty):
+    flaky = Flaky(0)
+
+    def hits(call: Call) -> bool:
+        return call.verb == "send" and not flaky.bad and not faulty.happened
+
+    driver, faulty = drive_faulty(one_stage(flaky), faults=(Fault(Kind.CRASH_BEFORE, hits),))
+    job_id = driver.finish("one_stage", {"n": 1})["job_id"]
+    flaky.bad.clear()
+    with pytest.raises(Crash):
+        retry(driver, job_id)
+    driver.crashed()
+
+    assert driver.finish("one_stage", {"n": 1})["status"] == "completed"
+    check_invariants(driver.store, job_id, faulty.history)

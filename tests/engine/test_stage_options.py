@@ -194,6 +194,19 @@ def test_a_failure_stops_ten_thousand_queued_tasks_in_pages(drive_faulty: DriveF
     check_invariants(driver.store, job_id, faulty.history)
 
 
+def test_a_stop_over_a_long_error_is_more_than_one_transaction_takes_and_ends_all_the_same(drive: Drive) -> None:
+    def run(task: Task) -> int:
+        raise PermanentError("\N{GRINNING FACE}" * 4_000)  # 12 bytes each in a transaction, as escapes
+
+    driver = drive(one_stage(run, on_failure="stop", max_parallel=1))  # the rest of its lane waits for the stop
+
+    job = driver.finish("one_stage", {"n": 100})
+
+    assert (job["status"], driver.errors) == ("failed", [])
+    assert [task["error"]["type"] for task in driver.tasks(job["job_id"])] == ["PermanentError", *["Stopped"] * 99]
+    check_invariants(driver.store, job["job_id"])
+
+
 def test_a_stop_with_a_tolerance_is_judged_when_a_shard_ends(drive: Drive) -> None:
     ran: list[int] = []
 

@@ -13,12 +13,17 @@ from purged_cases import (
     LONG,
     Act,
     beside_a_purge,
+    cancel_now,
     every_fault_of_a_purge,
     purge_and_begin,
     purge_and_submit,
+    purge_beside_the_last_task,
     purge_too,
+    purged_beside,
+    repair,
     retry,
     submit,
+    submit_again,
 )
 
 STORES = ("memory", "sqlite")
@@ -56,3 +61,15 @@ def test_whatever_is_done_meanwhile_a_job_is_whole_or_gone(
     tmp_path: Path, store: str, job: Job, act: Act, ends: set[str]
 ) -> None:
     assert beside_a_purge(tmp_path, job, act, store=store) == (ends, [])
+
+
+@pytest.mark.parametrize("meanwhile", [purge_too, purge_and_submit])
+@pytest.mark.parametrize("act", [submit, submit_again, retry, cancel_now, repair])
+def test_a_job_that_is_purged_at_any_call_of_what_is_done_to_it_is_refused_by_name(
+    tmp_path: Path, act: Act, meanwhile: Act
+) -> None:
+    assert purged_beside(tmp_path, act, meanwhile) == []
+
+
+def test_a_delivery_that_lags_behind_a_purge_leaves_no_marker(tmp_path: Path) -> None:
+    assert purge_beside_the_last_task(tmp_path) == []

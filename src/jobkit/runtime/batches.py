@@ -45,7 +45,7 @@ class Batches:
     def batch(self, incoming: Incoming) -> None:
         """Claim what is the message's own, run it one after another, record it together; then lights out."""
         message, service = incoming.message, self._service
-        loaded = service.jobs.find(message.job_id, message.epoch)
+        loaded = service.jobs.find(message.job_id, message.epoch, message.round)
         if loaded is None:
             return service.drop(message, "the job is gone")
         attempts: dict[int, tuple[Outcome, timedelta | None]] = {}
@@ -89,12 +89,13 @@ class Batches:
 
     def _claim(self, incoming: Incoming, found: _Rows) -> list[tuple[TaskRecord, Claim]]:
         """Claim what is wanted; return all that this delivery holds then, in index order."""
-        service = self._service
-        claims = [(task, Claim(etag=task.etag, round=task.round)) for task in found.held]
+        service, owner = self._service, incoming.owner
+        claims = [(task, Claim(etag=task.etag, round=task.round, owner=owner)) for task in found.held]
         if found.wanted:
-            etags = self._repository.claim_all(found.wanted, incoming.owner, service.worker, service.clock.now())
+            etags = self._repository.claim_all(found.wanted, owner, service.worker, service.clock.now())
             claims += [
-                (task, Claim(etag=etag, round=task.round)) for task, etag in zip(found.wanted, etags, strict=True)
+                (task, Claim(etag=etag, round=task.round, owner=owner))
+                for task, etag in zip(found.wanted, etags, strict=True)
             ]
             for task in found.wanted:
                 if task.status is Status.PROCESSING:

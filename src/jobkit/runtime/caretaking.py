@@ -48,29 +48,34 @@ class Caretaker:
         """
         care = Care()
         until = self._service.clock.now() + most
-        for entry in sorted(self._service.repository.index.active(), key=lambda each: each.looked_at or _LONG_AGO):
+        listed: dict[str, list[Listed]] = {}
+        for entry in sorted(self._service.repository.index.active(), key=lambda each: each.visited_at or _LONG_AGO):
+            listed.setdefault(entry.job_id, []).append(entry)
+        for job_id, entries in listed.items():
             if self._service.clock.now() >= until:
                 care.is_complete = False
                 return care
-            self._repair(entry, care)
+            self._repair(job_id, entries, care)
         if retention is not None:
             self._purge(retention, until, care)
         return care
 
-    def _repair(self, entry: Listed, care: Care) -> None:
-        index = self._service.repository.index
+    def _repair(self, job_id: str, entries: list[Listed], care: Care) -> None:
+        """Look at a job, once however often it is listed: a second look at once would take what waits for lost."""
+        index, now = self._service.repository.index, self._service.clock.now()
         try:
-            look = self._operator.repair(entry.job_id, reason="it did not move")
+            look = self._operator.repair(job_id, reason="it did not move")
         except UnknownJob:
-            index.forget(entry, self._service.clock.now())
+            for entry in entries:
+                index.forget(entry, now)
             return
         except UNREADABLE as exc:  # no reason to leave the others
             care.damaged.append(str(exc))
             return
         care.looked_at += 1
         care.mended += [(look.chain.job, finding.name) for finding in look.findings]
-        if look.chain.job.epoch != entry.epoch:
-            index.forget(entry, self._service.clock.now())
+        for entry in entries:
+            index.forget_stale(entry, look.chain.job, now)
 
     def _purge(self, retention: timedelta, until: datetime, care: Care) -> None:
         def count(rows: int) -> None:

@@ -56,15 +56,34 @@ class JobIndex:
                 ],
             )
 
-    def drop(self, job: JobRecord, *, recent: bool = False) -> None:
-        """Delete a job's row among the active ones (idempotent); with `recent` the other one too."""
-        for row in _keys(job, recent=recent):
-            self._delete(row)
+    def drop(self, job: JobRecord) -> None:
+        """Delete a job's row among the active ones, and those of earlier rounds whose end nobody tidied up after (idempotent)."""
+        self._delete(Span(rows.active_rows(job).low, _after(rows.active_row(job))))
+
+    def unlist(self, job: JobRecord) -> None:
+        """Delete all rows that list a job, of every round (idempotent)."""
+        self._delete(rows.active_rows(job))
+        self._delete(_only(rows.recent_row(job)))
 
     def forget(self, entry: Listed, now: datetime) -> None:
         """Delete a row that lists a job which is not there, unless the job may still come (idempotent)."""
         if now - entry.created_at > LISTED_AHEAD:
-            self._delete(entry.key)
+            self._delete(_only(entry.key))
+
+    def forget_stale(self, entry: Listed, job: JobRecord, now: datetime) -> None:
+        """Delete a row that lists an earlier job of the same id, or a round of a job that nobody has begun (idempotent).
+
+        Who was to begin that has died, unless it is just about to: it has an hour from when this is first asked.
+        """
+        if entry.epoch != job.epoch:
+            self.forget(entry, now)
+        elif job.status.ended and entry.key > rows.active_row(job):
+            if entry.visited_at is None:
+                with contextlib.suppress(EntityNotFound, EntityChanged):
+                    found = self._tables.get(rows.INDEX, rows.INDEX_JOBS, entry.key, select=())
+                    self._change(found, {"visited_at": rows.write_time(now)})
+            elif now - entry.visited_at > LISTED_AHEAD:
+                self._delete(_only(entry.key))
 
     def is_active(self, job: JobRecord) -> bool:
         """Whether the job is listed among the active ones."""
@@ -81,20 +100,29 @@ class JobIndex:
         except EntityNotFound:
             return None
 
-    def note_look(self, job: JobRecord, seen: str, now: datetime, *, write: bool) -> bool:
-        """Tell whether the last look at an active job saw the same; note what this one has seen, if it is to `write`.
+    def note_look(self, job: JobRecord, seen: str, now: datetime, *, write: bool) -> datetime | None:
+        """Tell since when looks at an active job have seen the same, None if this is the first; note it, if it is to `write`.
 
-        Raises EntityNotFound when the job is not listed there.
+        Raises EntityNotFound when the job is not listed there, EntityChanged when somebody else has noted a first look.
         """
-        row = rows.active_row(job)
-        found = self._tables.get(rows.INDEX, rows.INDEX_JOBS, row)
-        if found.properties.get("seen") == seen:
-            return True
-        if not write:
-            return False
-        changes: Properties = {"seen": seen, "looked_at": rows.write_time(now)}
-        self._tables.update(rows.INDEX, Entity(partition=rows.INDEX_JOBS, row=row, properties=changes), etag=found.etag)
-        return False
+        found = self._tables.get(rows.INDEX, rows.INDEX_JOBS, rows.active_row(job))
+        is_still = found.properties.get("seen") == seen
+        changes: Properties = {"visited_at": rows.write_time(now)}
+        if not is_still:
+            changes |= {"seen": seen, "looked_at": rows.write_time(now)}
+        if write:
+            try:
+                self._change(found, changes)
+            except EntityChanged:
+                if not is_still:
+                    raise
+        return rows.read_listed(found).looked_at if is_still else None
+
+    def begin_looks(self, job: JobRecord) -> None:
+        """Have the next look at an active job be a first one: what was mended is not mended again before two more."""
+        with contextlib.suppress(EntityNotFound, EntityChanged):  # it is wound up, or somebody else looks
+            found = self._tables.get(rows.INDEX, rows.INDEX_JOBS, rows.active_row(job), select=())
+            self._change(found, {"seen": ""})
 
     def note_completing(self, job: JobRecord, owner: Owner) -> None:
         """Note which delivery completes an active job, and so runs what its controller says of that."""
@@ -116,14 +144,34 @@ class JobIndex:
         except EntityNotFound:
             return None
 
-    def _delete(self, row: str) -> None:
-        with contextlib.suppress(EntityNotFound):
-            found = self._tables.get(rows.INDEX, rows.INDEX_JOBS, row, select=())
-            self._tables.delete(rows.INDEX, rows.INDEX_JOBS, row, etag=found.etag)
+    def _change(self, found: Entity, changes: Properties) -> None:
+        entity = Entity(partition=found.partition, row=found.row, properties=changes)
+        self._tables.update(rows.INDEX, entity, etag=found.etag)
+
+    def _delete(self, span: Span) -> None:
+        is_left = True
+        while is_left:
+            is_left = False
+            for found in self._tables.query(rows.INDEX, rows.INDEX_JOBS, rows=span, select=()):
+                try:
+                    self._tables.delete(rows.INDEX, rows.INDEX_JOBS, found.row, etag=found.etag)
+                except EntityNotFound:
+                    continue
+                except EntityChanged:  # somebody has noted a look
+                    is_left = True
 
     def _listed(self, span: Span) -> Iterator[Listed]:
         for entity in self._tables.query(rows.INDEX, rows.INDEX_JOBS, rows=span):
             yield rows.read_listed(entity)
+
+
+def _after(row: str) -> str:
+    """Return the end of a range of rows whose last one this is."""
+    return row + " "
+
+
+def _only(row: str) -> Span:
+    return Span(row, _after(row))
 
 
 def _keys(job: JobRecord, *, recent: bool) -> list[str]:

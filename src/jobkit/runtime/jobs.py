@@ -54,28 +54,32 @@ class LoadedJob:
 
 
 class Jobs:
-    """Loads jobs; keeps the last ones, so that a job's row is read once for all its tasks here."""
+    """Loads jobs; keeps the last ones, so that a job's row is read once for all its tasks of a round here."""
 
     def __init__(self, repository: Repository, registry: Registry) -> None:
         """Keep where rows and controllers come from."""
         self._repository = repository
         self._registry = registry
         self._lock = threading.Lock()
-        self._loaded: OrderedDict[tuple[str, str], LoadedJob] = OrderedDict()
+        self._loaded: OrderedDict[tuple[str, str, int], LoadedJob] = OrderedDict()
 
-    def find(self, job_id: str, epoch: str) -> LoadedJob | None:
-        """Return a job, None when it is gone or of another epoch. Raises UnknownJobType, InvalidParams."""
-        loaded = self._loaded.get((job_id, epoch))
+    def find(self, job_id: str, epoch: str, round_: int) -> LoadedJob | None:
+        """Return a job in a round, None when it is gone or of another epoch. Raises UnknownJobType, InvalidParams.
+
+        It knows the plans of the stages that have ended, and a further round may plan those anew.
+        """
+        key = (job_id, epoch, round_)
+        loaded = self._loaded.get(key)
         if loaded is not None:
             return loaded
         with self._lock:
-            loaded = self._loaded.get((job_id, epoch))
+            loaded = self._loaded.get(key)
             if loaded is None:
                 chain = self._repository.find_chain(job_id)
                 if chain is None or chain.job.epoch != epoch:
                     return None
                 loaded = self.load(chain.job, {stage.number: stage.name for stage in chain.stages})
-                self._loaded[job_id, epoch] = loaded
+                self._loaded[key] = loaded
                 while len(self._loaded) > CACHED_JOBS:
                     self._loaded.popitem(last=False)
             return loaded

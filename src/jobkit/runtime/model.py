@@ -278,10 +278,18 @@ class TaskRecord:
     worker: str | None = None
     etag: str = field(default="", compare=False)
 
+    @property
+    def alive_at(self) -> datetime | None:
+        """The last sign of life of a running task: its claim, or what it has told since. An earlier attempt's is none."""
+        return max((at for at in (self.started_at, self.progress_at) if at is not None), default=None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A job as the index lists it, under a `key`; `looked_at` is when a repair last looked at an active one."""
+    """A job as the index lists it, under a `key`.
+
+    Of an active one `looked_at` is when a repair first saw what its last look saw too, `visited_at` when it last looked.
+    """
 
     key: str
     job_id: str
@@ -289,6 +297,7 @@ class Listed:
     job_type: str
     created_at: datetime
     looked_at: datetime | None = None
+    visited_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from .errors import EntityChanged, JobHasEnded
+from .errors import EntityChanged, EntityNotFound, JobHasEnded
 from .messages import JOBS_QUEUE, Kind
 from .model import Audit, Chain
 from .outbox import job_message
@@ -74,7 +74,9 @@ class Operator:
             if not chain.job.status.ended:
                 reopening.ask(chain.job)
                 return chain, choice
-            with contextlib.suppress(EntityChanged):  # somebody else has begun it: read again
+            with contextlib.suppress(
+                EntityChanged, EntityNotFound
+            ):  # somebody else has begun it, or purged it: read again
                 reopening.begin(chain, choice)
                 return chain, choice
 
@@ -88,6 +90,7 @@ class Operator:
             self.note(job_id, "repair: " + ", ".join(finding.name for finding in look.findings), reason)
             for finding in look.findings:
                 finding.do()
+            self._service.repository.index.begin_looks(look.chain.job)
         return look
 
     def check_can_cancel(self, job_id: str) -> Chain:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from .clock import Clock
@@ -62,6 +63,11 @@ class Outbox:
         parts = [(start, min(part, first + size - start)) for start in range(first, first + size, part)]
         self.each(parts, lambda p: self.send(JOBS_QUEUE, replace(message, first=p[0], size=p[1])))
 
+    def oldest_waiting(self, queue: str) -> datetime | None:
+        """Return when the message was sent that is the next to be delivered; None when none waits."""
+        found = self._queues.peek(queue, limit=1)
+        return found[0].inserted_at if found else None
+
     def token(self) -> str:
         """Return a random name: a key, a plan id, an epoch."""
         return f"{self._rng.getrandbits(64):016x}"
@@ -70,6 +76,11 @@ class Outbox:
 def job_message(kind: Kind, job: JobRecord, *, stage: int = 0) -> Message:
     """Make a message about a job or, unplanned, one of its stages."""
     return Message(kind=kind, job_id=job.job_id, epoch=job.epoch, round=job.round, stage=stage)
+
+
+def reopen_message(job: JobRecord) -> Message:
+    """Make the message that does what a job's round begins with, at the stage at which it begins."""
+    return job_message(Kind.REOPEN, job, stage=job.stage or 0)
 
 
 def stage_message(kind: Kind, epoch: str, stage: StageRecord) -> Message:

@@ -14,8 +14,9 @@ from .errors import EntityChanged, JobkitError, StoreUnavailable
 from .events import Action, Event
 from .execution import describe_exception
 from .messages import JOBS_QUEUE, TASKS_QUEUE, Incoming, Kind, Message
-from .model import Failure, JobRecord, Owner, StageRecord, StageState, Status, TaskRecord
+from .model import Chain, Failure, JobRecord, Owner, StageRecord, StageState, Status, TaskRecord
 from .outbox import stage_message
+from .reopening import Reopening
 from .service import Service, ref_of
 from .settling import Settling
 from .storage.ports import Delivery
@@ -31,6 +32,7 @@ class Poisoned:
         """Work on the same ports as the service."""
         self._service = service
         self._settling = settling
+        self._reopening = Reopening(service)
         self._repository = service.repository
 
     def handle(self, queue: str, incoming: Incoming) -> None:
@@ -42,7 +44,7 @@ class Poisoned:
             return self._settling.cancel(incoming)
         if message.kind is Kind.TASK:
             return self._poisoned_batch(incoming) if message.size > 1 else self._poisoned_task(incoming)
-        return self._poisoned_job_message(message)
+        return self._poisoned_job_message(incoming)
 
     def _poisoned_task(self, incoming: Incoming, *, because: str = "", again: bool = False) -> None:
         """Fail a task whose message was given up, or have it tried `again`: by a next attempt, as with a batch."""
@@ -111,16 +113,16 @@ class Poisoned:
             service.send_retry(message, task, delay=None)
         service.after_batch(message, ended)
 
-    def _poisoned_job_message(self, message: Message, *, because: str = "") -> None:
+    def _poisoned_job_message(self, incoming: Incoming, *, because: str = "") -> None:
         """Fail the job that a poisoned message was to move on, unless something else has moved it on."""
-        service = self._service
+        message, service = incoming.message, self._service
         chain = service.find_chain(message)
         if chain is None:
             return service.drop(message, "the job is gone or in another round")
         if chain.job.status.ended:
             return self._poisoned_after_end(message, chain.job, because)
         if message.kind is Kind.REOPEN:
-            return self._give_up_job(message, None, None, "opening the stage again failed each time", because)
+            return self._poisoned_reopen(incoming, chain, because)
         number = chain.job.stage or 0  # 0: past the last stage
         if number != (0 if message.kind is Kind.COMPLETE else message.stage):
             stage = chain.find_stage(message.stage)
@@ -134,6 +136,14 @@ class Poisoned:
         if message.kind in (Kind.PLAN, Kind.DISPATCH) and not stage.stop:
             return self._poisoned_sender(message, stage, because)
         return self._settling.stop_stage(message, number, self._why(message, _SENDING, because))
+
+    def _poisoned_reopen(self, incoming: Incoming, chain: Chain, because: str) -> None:
+        """Fail a job whose stage could not be opened again; once it is open, or the job has gone on, do the rest."""
+        message, stage = incoming.message, chain.current_stage
+        is_at_it = stage is not None and message.stage in (0, stage.number)
+        if stage is not None and is_at_it and stage.state is StageState.REOPENING:
+            return self._give_up_job(message, stage.number, None, "opening the stage again failed each time", because)
+        return self._reopening.reopen(incoming)
 
     def _poisoned_after_end(self, message: Message, job: JobRecord, because: str) -> None:
         if message.kind is not Kind.COMPLETE:
@@ -189,7 +199,7 @@ class Poisoned:
     def _find_cause(self, message: Message) -> str | None:
         """Find what is wrong with a message's job for each of its deliveries."""
         try:
-            self._service.jobs.find(message.job_id, message.epoch)
+            self._service.jobs.find(message.job_id, message.epoch, message.round)
         except StoreUnavailable:
             raise
         except JobkitError as exc:
@@ -207,7 +217,7 @@ class Poisoned:
         if message.kind is Kind.CANCEL:
             return self._settling.cancel(incoming)
         if message.kind is not Kind.TASK:
-            return self._poisoned_job_message(message, because=because)
+            return self._poisoned_job_message(incoming, because=because)
         if message.size <= 1:
             return self._poisoned_task(incoming, because=because)
         for task in self._repository.tasks_of_batch(ref_of(message), message.size):

@@ -71,7 +71,7 @@ class Purging:
                 return False
         for rows in self._repository.removal.remove(job, self._service.outbox.each):
             tell(rows)
-        self._repository.index.drop(job, recent=True)
+        self._repository.index.unlist(job)
         return True
 
     def _why_not(self, job: JobRecord, sources: set[str]) -> str | None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 from itertools import groupby
 
-from .errors import EntityChanged
+from .errors import EntityChanged, EntityNotFound
 from .messages import JOBS_QUEUE, Incoming, Kind, Message
 from .model import Chain, JobRecord, StageRecord, StageState, TaskRef
-from .outbox import PAGE, job_message, stage_message
+from .outbox import PAGE, reopen_message, stage_message
 from .resending import send_waiting
 from .retry_choice import Choice
 from .rows import SHARD
@@ -28,13 +28,21 @@ class Reopening:
         self._repository = service.repository
 
     def begin(self, chain: Chain, choice: Choice) -> None:
-        """Begin the next round of a job that has ended. Raises EntityChanged when somebody else has."""
-        self._repository.index.add(self._repository.next_round(chain.job), recent=False)
-        self.ask(self._repository.begin_round(chain, choice.stage, choice.tasks, self._service.clock.now()))
+        """Begin the next round of a job that has ended. Raises EntityChanged, EntityNotFound when somebody else has, or purged it."""
+        following, index = self._repository.next_round(chain.job), self._repository.index
+        index.add(following, recent=False)
+        try:
+            job = self._repository.begin_round(chain, choice.stage, choice.tasks, self._service.clock.now())
+        except (EntityChanged, EntityNotFound):
+            found = self._repository.find_job(following.job_id)
+            if found is None or found.epoch != following.epoch:
+                index.drop(following)
+            raise
+        self.ask(job)
 
     def ask(self, job: JobRecord) -> None:
         """Send the message that does what a round begins with; again is safe."""
-        self._service.outbox.send(JOBS_QUEUE, job_message(Kind.REOPEN, job))
+        self._service.outbox.send(JOBS_QUEUE, reopen_message(job))
 
     def reopen(self, incoming: Incoming) -> None:
         """Do what a round begins with, or a part of it; the rows say what of it is still to be done."""
@@ -44,6 +52,8 @@ class Reopening:
             if chain is None or chain.job.status.ended:
                 return service.drop(message, "the job is gone, has ended or is in another round")
             stage = chain.current_stage
+            if message.stage and message.stage != chain.job.stage:
+                return service.drop(message, f"the job is at stage {chain.job.stage}")
             if stage is None or stage.state is StageState.UNPLANNED:
                 return service.wake(chain)
             if stage.state is StageState.SEALED and message.plan in ("", stage.plan):

@@ -2,7 +2,8 @@
 
 Nothing here is more than a message sent again, or a step done that any delivery would do: it is safe at any time, on
 any job. What looks lost may only be waiting, so it is taken for lost when no row of the job's stage has moved between two
-looks (the first one is noted in the job's row among the active ones), or when it is told to.
+looks (the first one is noted in the job's row among the active ones) and no message that is older than the first one
+waits, or when it is told to.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from .errors import EntityChanged, EntityNotFound
 from .messages import JOBS_QUEUE, TASKS_QUEUE, Kind
-from .model import Chain, StageRecord, StageState, Status, TaskRecord, TaskRef
-from .outbox import job_message, stage_message, task_message
+from .model import Chain, JobRecord, StageRecord, StageState, Status, TaskRecord, TaskRef
+from .outbox import job_message, reopen_message, stage_message, task_message
 from .resending import Waiting, send_waiting
-from .rows import SHARD
+from .rows import GROUP, SHARD
 from .service import Service
 
 _SHOWN = 5
+#: A planner shows no sign of life while a fan-out lists what there is. One that has died is taken over by its own
+#: message; for one whose message is gone too there is no hurry.
+PLANNING_TAKES: Final = timedelta(hours=1)
 
 #: What is broken, what shows it, what mends it, and how.
 _Broken = tuple[str, str, str, Callable[[], None]]
@@ -79,7 +84,8 @@ class Repair:
         findings: list[Finding] = []
         settled = force
         try:
-            settled = self._repository.index.note_look(job, census.seen, self._service.clock.now(), write=note) or force
+            since = self._repository.index.note_look(job, census.seen, self._service.clock.now(), write=note)
+            settled = force or (since is not None and not self._may_move(job, stage, since))
         except EntityNotFound:
             findings.append(
                 Finding(
@@ -125,7 +131,7 @@ class Repair:
             mend = "give it back and send its planning again"
             yield "never sealed", "its planner is silent", mend, lambda: self._plan_again(chain, stage)
         elif stage.state is StageState.REOPENING:
-            reopen = job_message(Kind.REOPEN, job)
+            reopen = reopen_message(job)
             yield (
                 "not reopened",
                 "its next round has not begun",
@@ -144,18 +150,17 @@ class Repair:
             yield from self._of_sealed(chain, stage, census)
 
     def _of_sealed(self, chain: Chain, stage: StageRecord, census: _Census) -> Iterator[_Broken]:
-        def turn_out() -> None:
-            self._turn_out(chain, stage, census.unmarked)
-
         if census.ended == stage.task_count:
-            yield "ended, not closed", f"all {census.ended:,} tasks have ended", "turn out the lights", turn_out
+            evidence = f"all {census.ended:,} tasks have ended"
+            yield "ended, not closed", evidence, "turn out the lights", lambda: self._turn_out_all(chain, stage, census)
             return
         if census.lost:
             evidence = f"{_tasks(census.lost)} queued without a message"
             yield "sent, but lost", evidence, "send them again", lambda: send_waiting(self._service, chain, stage)
         if census.unmarked:
             shards = "1 shard has" if len(census.unmarked) == 1 else f"{len(census.unmarked):,} shards have"
-            yield "ended, not marked", f"{shards} ended and no marker", "mark them", turn_out
+            evidence = f"{shards} ended and no marker"
+            yield "ended, not marked", evidence, "mark them", lambda: self._turn_out(chain, stage, census.unmarked)
 
     def _overdue(self, chain: Chain, stage: StageRecord, overdue: list[TaskRecord]) -> Finding:
         limit = f"without a sign of life for over {stage.policy.timeout_s:g} s"
@@ -168,6 +173,18 @@ class Repair:
             mend="hand them to another attempt",
             do=lambda: self._hand_on(chain, stage, overdue),
         )
+
+    def _may_move(self, job: JobRecord, stage: StageRecord | None, since: datetime) -> bool:
+        """Whether a job may move by itself although nothing has moved `since` a look.
+
+        Its stage is being planned: the job's row was last written when that began. Or its messages may still wait: what
+        is delivered next was sent before that look.
+        """
+        if stage is not None and stage.state is StageState.PLANNING:
+            return self._service.clock.now() - job.updated_at < PLANNING_TAKES
+        is_running = stage is not None and stage.state is StageState.SEALED and not stage.stop
+        oldest = self._service.outbox.oldest_waiting(TASKS_QUEUE if is_running else JOBS_QUEUE)
+        return oldest is not None and oldest <= since
 
     # the pass over the tasks
 
@@ -217,22 +234,24 @@ class Repair:
             again = replace(task, status=Status.QUEUED, attempt=task.attempt + 1, etag="")
             self._service.outbox.send(TASKS_QUEUE, task_message(chain.job.epoch, stage, again))
 
-    def _turn_out(self, chain: Chain, stage: StageRecord, shards: list[int]) -> None:
-        message = stage_message(Kind.TASK, chain.job.epoch, stage)
+    def _turn_out_all(self, chain: Chain, stage: StageRecord, census: _Census) -> None:
+        """Turn out the lights of a stage whose tasks have all ended: of each group, any of whose markers may be missing."""
         if not stage.task_count:
             return self._service.close_empty(chain.job.epoch, stage)
-        last = (stage.task_count - 1) // SHARD
-        for shard in shards or [last]:
+        first_of_groups = range(0, -(-stage.task_count // SHARD), GROUP)
+        return self._turn_out(chain, stage, sorted({*census.unmarked, *first_of_groups}))
+
+    def _turn_out(self, chain: Chain, stage: StageRecord, shards: list[int]) -> None:
+        message = stage_message(Kind.TASK, chain.job.epoch, stage)
+        for shard in shards:
             ref = TaskRef(job_id=stage.job_id, stage=stage.number, plan=stage.plan or "", index=shard * SHARD)
             self._service.lights_out(message, ref)
-        return None
 
 
 def _is_overdue(task: TaskRecord, timeout_s: float, now: datetime, *, force: bool) -> bool:
     if not timeout_s:
         return force
-    seen = task.progress_at if task.progress_at is not None else task.started_at
-    return seen is not None and (now - seen).total_seconds() > timeout_s
+    return task.alive_at is not None and (now - task.alive_at).total_seconds() > timeout_s
 
 
 def _tasks(indexes: list[int]) -> str:

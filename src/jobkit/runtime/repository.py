@@ -377,10 +377,11 @@ class Repository:
         self._tables.transact(rows.TASKS, operations)
 
     def settle(self, tasks: Sequence[TaskRecord], failure: Failure, key: str, now: datetime) -> None:
-        """Fail queued tasks of one shard that are not to be started, all or none."""
+        """Fail queued tasks of one shard that are not to be started, in as few transactions as their size allows."""
         changes = _failed(failure, now)
         rows.put_owner(changes, Owner(key=key, message_id="stop", delivery=0))
-        self._tables.transact(rows.TASKS, [_update(task.ref, task.etag, changes) for task in tasks])
+        for part in _cut([_update(task.ref, task.etag, changes) for task in tasks]):
+            self._tables.transact(rows.TASKS, part)
 
     def report_progress(self, ref: TaskRef, etag: str, done: int, total: int, text: str, now: datetime) -> str:
         """Note a running task's progress, which is also its sign of life; return the new ETag."""

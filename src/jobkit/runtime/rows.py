@@ -130,6 +130,12 @@ def active_row(job: JobRecord) -> str:
     return f"{ACTIVE}{job.job_id}-{job.epoch}-{job.round:04}"
 
 
+def active_rows(job: JobRecord) -> Span:
+    """Return the range of a job's rows among the active ones, of all its rounds."""
+    start = f"{ACTIVE}{job.job_id}-{job.epoch}-"
+    return Span(start, after(start))
+
+
 def recent_row(job: JobRecord) -> str:
     """Return the key of a job's row among the recent ones."""
     return f"{RECENT}{newest_first(job.created_at)}-{job.job_id}-{job.epoch}"
@@ -461,6 +467,7 @@ def read_listed(entity: Entity) -> Listed:
         job_type=str(p["job_type"]),
         created_at=_moment(p["created_at"]),
         looked_at=_time(p.get("looked_at")),
+        visited_at=_time(p.get("visited_at")),
     )
 
 

@@ -24,8 +24,30 @@ from .events import Action, Event, Observer
 from .execution import Outcome, describe_exception, run_hook, run_task
 from .jobs import Jobs, LoadedJob
 from .messages import JOBS_QUEUE, TASKS_QUEUE, Incoming, Kind, Message
-from .model import Chain, Failure, JobRecord, StageRecord, StageState, Status, Summary, TaskRecord, TaskRef, task_id
-from .outbox import PAGE, Each, Outbox, batches, job_message, one_after_another, stage_message, task_message
+from .model import (
+    Chain,
+    Failure,
+    JobRecord,
+    Owner,
+    StageRecord,
+    StageState,
+    Status,
+    Summary,
+    TaskRecord,
+    TaskRef,
+    task_id,
+)
+from .outbox import (
+    PAGE,
+    Each,
+    Outbox,
+    batches,
+    job_message,
+    one_after_another,
+    reopen_message,
+    stage_message,
+    task_message,
+)
 from .payload import MAX_RESULT_BYTES, Codec, check_size
 from .registry import Registry
 from .repository import Repository
@@ -53,10 +75,11 @@ class Submitted:
 
 @dataclass(slots=True, kw_only=True)
 class Claim:
-    """A claimed task's ETag, which progress reports move on, in a round; and when the task last told or asked for something."""
+    """A delivery's claim of a task: its ETag, which progress reports move on; and when the task last told or asked for something."""
 
     etag: str
     round: int
+    owner: Owner
     reported_at: datetime | None = None
     asked_at: datetime | None = None
     is_cancelled: bool = False
@@ -146,7 +169,7 @@ class Service:
                 return first.runs
             try:
                 self.repository.count_run(first, first.runs + 1)
-            except EntityChanged:
+            except (EntityChanged, EntityNotFound):  # counted by another one, or purged
                 continue
             if self.repository.find_job(wanted.job_id(first.runs + 1)) is None:  # it has outlived a purge of the first
                 return first.runs + 1
@@ -169,7 +192,7 @@ class Service:
             if chain is None:
                 raise StoreUnavailable(store="jobs", reason=f"job {job.job_id} was deleted while it was submitted")
             if chain.job.epoch != job.epoch:
-                self.repository.index.drop(job, recent=True)
+                self.repository.index.unlist(job)
         self.wake(chain)
         created = chain.job.epoch == job.epoch
         if created:
@@ -177,7 +200,7 @@ class Service:
         return Submitted(chain=chain, created=created)
 
     def wake(self, chain: Chain) -> None:
-        """Send the message that a queued job waits for; a submit, or whoever closed a stage, may have died before."""
+        """Send the message that a queued job waits for; a submit, a retry, or whoever closed a stage, may have died before."""
         job = chain.job
         if job.status is not Status.QUEUED:
             return
@@ -187,6 +210,8 @@ class Service:
         stage = chain.find_stage(job.stage)
         if stage is not None and stage.state is StageState.UNPLANNED:
             self.outbox.send(JOBS_QUEUE, job_message(Kind.PLAN, job, stage=job.stage))
+        if stage is not None and stage.state is StageState.REOPENING:
+            self.outbox.send(JOBS_QUEUE, reopen_message(job))
 
     # plan
 
@@ -219,7 +244,7 @@ class Service:
     def _fan_out(self, job: JobRecord, taken: StageRecord) -> StageRecord | None:
         """Write a stage's tasks and seal it; None when the row must be read again: it failed, or somebody else has it."""
         try:
-            loaded = self.jobs.find(job.job_id, job.epoch)
+            loaded = self.jobs.find(job.job_id, job.epoch, job.round)
             if loaded is None:
                 raise LookupError(f"job {job.job_id} was deleted while it was planned")
             stage = loaded.stage(taken.number)
@@ -316,7 +341,7 @@ class Service:
         message = incoming.message
         if message.not_before is not None and (left := (message.not_before - self.clock.now()).total_seconds()) > 0:
             return self.outbox.send(TASKS_QUEUE, message, delay_s=left)
-        loaded = self.jobs.find(message.job_id, message.epoch)
+        loaded = self.jobs.find(message.job_id, message.epoch, message.round)
         if loaded is None:
             return self.drop(message, "the job is gone")
         ref = ref_of(message)
@@ -326,7 +351,13 @@ class Service:
             except (EntityChanged, EntityNotFound):
                 etag = ""
             if etag:
-                return self._run(incoming, loaded, ref, message.params_json, Claim(etag=etag, round=message.round))
+                return self._run(
+                    incoming,
+                    loaded,
+                    ref,
+                    message.params_json,
+                    Claim(etag=etag, round=message.round, owner=incoming.owner),
+                )
         return self._decide(incoming, loaded, ref)
 
     def _decide(self, incoming: Incoming, loaded: LoadedJob, ref: TaskRef) -> None:
@@ -346,9 +377,8 @@ class Service:
                 if refusal:
                     return self.drop(message, refusal)
                 if task.owner == incoming.owner:  # a doubtful claim that had succeeded
-                    return self._run(
-                        incoming, loaded, ref, task.params_json, Claim(etag=task.etag, round=message.round)
-                    )
+                    held = Claim(etag=task.etag, round=message.round, owner=incoming.owner)
+                    return self._run(incoming, loaded, ref, task.params_json, held)
                 self.observe(self.event(Action.TAKEN_OVER, ref, attempt=task.attempt))
             elif task.round != message.round or task.attempt != message.attempt:
                 if mine and task.round == message.round and task.attempt == message.attempt + 1:
@@ -360,7 +390,9 @@ class Service:
                 etag = self._claim(ref, task.etag, incoming)
             except EntityChanged:
                 continue
-            return self._run(incoming, loaded, ref, task.params_json, Claim(etag=etag, round=message.round))
+            return self._run(
+                incoming, loaded, ref, task.params_json, Claim(etag=etag, round=message.round, owner=incoming.owner)
+            )
 
     def _fail_stopped(self, incoming: Incoming, task: TaskRecord) -> bool:
         """Fail a task that is not to be tried again because its stage was stopped; False when it goes on."""
@@ -395,10 +427,8 @@ class Service:
                 if claim.reported_at is not None and now - claim.reported_at < PROGRESS_EVERY:
                     return
                 claim.reported_at = now
-                try:
-                    claim.etag = self.repository.report_progress(ref, claim.etag, done, total, text, now)
-                except (EntityChanged, EntityNotFound):
-                    return  # recording finds out whose the row is
+                with contextlib.suppress(EntityNotFound, StoreUnavailable):  # no reason for a task to end
+                    self._report(ref, claim, done, total, text)
 
         def is_cancelled() -> bool:
             with lock:
@@ -423,6 +453,18 @@ class Service:
         if outcome.failure is None or outcome.permanent or number >= stage.options.max_attempts:
             return outcome, None
         return outcome, self._backoff(stage, number) if outcome.delay is None else outcome.delay
+
+    def _report(self, ref: TaskRef, claim: Claim, done: int, total: int, text: str) -> None:
+        """Note a task's progress while the row is this delivery's; recording finds out what becomes of it else."""
+        while True:
+            try:
+                claim.etag = self.repository.report_progress(ref, claim.etag, done, total, text, self.clock.now())
+                return
+            except EntityChanged:  # perhaps by an earlier report of ours that was doubtful
+                task = self.repository.find_task(ref)
+                if task is None or task.status is not Status.PROCESSING or task.owner != claim.owner:
+                    return
+                claim.etag = task.etag
 
     def _record(
         self,
@@ -570,7 +612,10 @@ class Service:
 
     def _turn_out(self, message: Message, ref: TaskRef) -> None:
         """Mark a shard that is done and go up as far as groups are complete; close the stage at the root."""
-        summary = summarise(self.repository.ended_tasks_of_shard(ref))
+        ended = self.repository.ended_tasks_of_shard(ref)
+        if not ended:
+            return None  # the job was purged meanwhile: nothing would delete a marker any more
+        summary = summarise(ended)
         member, members, level = ref.index // SHARD, -(-message.task_count // SHARD), 1
         while members > 1:
             self.repository.mark(ref, message.round, level, member, summary)

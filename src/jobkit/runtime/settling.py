@@ -100,7 +100,7 @@ class Settling:
         return None
 
     def _settle_shard(self, message: Message, stage: StageRecord, first: int) -> None:
-        """Fail what is queued of one shard, all or none at a time, then look whether that was the last."""
+        """Fail what is queued of one shard, then look whether that was the last."""
         error = stopped_failure(stage)
         while queued := list(self._repository.queued_tasks(stage, first, SHARD)):
             with contextlib.suppress(EntityChanged):  # read again

@@ -177,7 +177,7 @@ def _sends(seen: Seen, task: TaskRecord, stage: StageRecord) -> bool:
 
 
 def _sign_of_life(task: TaskRecord, otherwise: datetime) -> datetime:
-    return task.progress_at or task.started_at or otherwise
+    return task.alive_at or otherwise
 
 
 def _tasks(tasks: Sequence[TaskRecord]) -> str:

@@ -105,7 +105,8 @@ def _in_flight(found: Inspected) -> list[RenderableType]:
     lines: list[RenderableType] = []
     for started, _, task in begun[:LONGEST]:
         ran = duration_text(max(0.0, (found.at - started).total_seconds()))
-        signs = "" if task.progress_at is None else f", last sign of life {task.progress_at:%H:%M:%S} UTC"
+        told = task.alive_at is not None and task.alive_at != started
+        signs = f", last sign of life {task.alive_at:%H:%M:%S} UTC" if told else ""
         attempt = "" if task.attempt == 1 else f", attempt {task.attempt}"
         line = f"{task.ref.stage}-{task.ref.index}  {ran} on {task.worker}{attempt}{signs}"
         lines.append(indented(Text(line)))
