@@ -49,7 +49,7 @@ Act = Callable[[Driver, Trial], None]
 
 def purge_all(driver: Driver) -> None:
     purging = Purging(driver.service)
-    for job in purging.find(Selection(), driver.clock.now()):
+    for job in purging.find(Selection(), driver.clock.now(), []):
         purging.purge(job)
 
 

@@ -289,13 +289,14 @@ class Listed:
     """A job as the index lists it, under a `key`.
 
     Of an active one `looked_at` is when a repair first saw what its last look saw too, `visited_at` when it last looked.
+    What of the row can't be read is None: the job's own row has it too.
     """
 
     key: str
     job_id: str
     epoch: str
-    job_type: str
-    created_at: datetime
+    job_type: str | None
+    created_at: datetime | None
     looked_at: datetime | None = None
     visited_at: datetime | None = None
 
