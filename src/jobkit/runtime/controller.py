@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from .context import JobContext
 from .errors import InvalidController
+from .signatures import method_problems
 from .stage import Stage, stage
 
 J = TypeVar("J")
@@ -131,6 +132,8 @@ def _check(cls: type[BaseController[Any]]) -> None:
     for found in cls.stages:
         if not isinstance(found, Stage):  # pyright: ignore[reportUnnecessaryIsInstance] - users need not type
             raise wrong(f"stages holds {found!r}, which was not made by @stage")
+    for reason in method_problems(cls):
+        raise wrong(reason)
     for name, option, reason in _stage_problems(cls):
         raise wrong(reason, name, option)
 
