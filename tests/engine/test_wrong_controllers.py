@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel, Field
 
 from jobkit.runtime import BaseController, JobContext, Params, TaskContext, stage
 from jobkit.runtime.controllers import HelloWorlds
@@ -327,6 +327,23 @@ def test_a_stage_with_two_fan_outs() -> None:
         made.fan_out(async_items)
 
     assert str(refused.value) == "async_items, stage 'One': it has two fan-outs, 'no_job' and 'async_items'"
+
+
+class Swapped(Params):
+    width: int = Field(1, alias="height")
+    height: int = 1
+
+
+class Twice(Params):
+    width: int = Field(1, alias="size")
+    height: int = Field(1, validation_alias=AliasChoices("tall", "size"))
+
+
+def test_an_alias_that_means_two_parameters() -> None:
+    assert refusal(params_type=Swapped) == (
+        "Wrong: its parameter 'width' has the alias 'height', and so is 'height' called"
+    )
+    assert refusal(params_type=Twice) == "Wrong: its parameter 'height' has the alias 'size', and so is 'width' called"
 
 
 class Shape(BaseModel):

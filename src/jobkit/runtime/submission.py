@@ -126,8 +126,8 @@ def _params_as_json(controller: type[BaseController[Any]], params: Any) -> Any:
     valid = validate_params(controller, params)
     adapter = params_adapter(controller)
     try:
-        as_json = adapter.dump_python(valid, mode="json", round_trip=True)
-        canonical = _canonical(adapter.dump_python(valid, round_trip=True), as_json)
+        as_json = adapter.dump_python(valid, mode="json", round_trip=True, by_alias=False)
+        canonical = _canonical(adapter.dump_python(valid, round_trip=True, by_alias=False), as_json)
         return plain_json(canonical, what="the parameters", where="params")
     except NotJson as exc:
         raise NotHashable(job_type=controller.job_type, reason=f"{exc.where} {exc.reason}") from exc
