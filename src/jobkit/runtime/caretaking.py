@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from .errors import UNREADABLE, SourcesUnknown, UnknownJob
+from .errors import UNREADABLE, JobIsBeingPurged, SourcesUnknown, UnknownJob
 from .model import JobRecord, Listed
 from .operator import Operator
 from .purging import Purging, TimeIsUp
@@ -69,6 +69,8 @@ class Caretaker:
         except UnknownJob:
             for entry in entries:
                 index.forget(entry, now)
+            return
+        except JobIsBeingPurged:  # it has ended, and goes
             return
         except UNREADABLE as exc:  # no reason to leave the others
             care.damaged.append(unread_text(job_id, exc))

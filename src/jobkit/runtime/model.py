@@ -171,6 +171,11 @@ class JobRecord:
         after = self.stage_numbers.index(number) + 1
         return self.stage_numbers[after] if after < len(self.stage_numbers) else None
 
+    def is_where(self, before: JobRecord) -> bool:
+        """Whether the job has not gone on since it was read before."""
+        now, then = ((job.epoch, job.round, job.status, job.stage) for job in (self, before))
+        return now == then
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRecord:

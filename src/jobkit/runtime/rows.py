@@ -124,6 +124,11 @@ def ref_partition(ref: TaskRef) -> str:
     return shard_partition(ref.job_id, ref.stage, ref.plan, ref.index // SHARD)
 
 
+def audit_row(audit: Audit, token: str) -> str:
+    """Return the key of a row of what an operator did; it is before the job row."""
+    return f"audit-{int(audit.at.timestamp() * 1_000_000):016}-{token}"
+
+
 def end_now_row(epoch: str, round_: int) -> str:
     """Return the key of the row which says that running tasks of a job's round are to end; it is before the job row."""
     return f"end-now-{epoch}-{round_:04}"
