@@ -112,7 +112,7 @@ def count_calls(store: Store, counts: Counts) -> int:
         observe=lambda _: None,
     )
     purging = Purging(service)
-    for job in purging.find(Selection(), datetime.now(UTC) - timedelta(days=30)):
+    for job in purging.find(Selection(), datetime.now(UTC) - timedelta(days=30), []):
         purging.purge(job)
     return sum(counts.calls.values())
 

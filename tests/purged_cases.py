@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from driver import LEASE_S, Crash, Driver
 from fault_cases import Job, Trial, at, trial
 from faulty import Fault, Kind
 from invariants import check_invariants
+from jobkit.runtime.caretaking import Caretaker
 from jobkit.runtime.errors import (
     EntityChanged,
     EntityExists,
@@ -49,7 +52,7 @@ Act = Callable[[Driver, Trial], None]
 
 def purge_all(driver: Driver) -> None:
     purging = Purging(driver.service)
-    for job in purging.find(Selection(), driver.clock.now()):
+    for job in purging.find(Selection(), driver.clock.now(), []):
         purging.purge(job)
 
 
@@ -204,3 +207,31 @@ def retry(driver: Driver, run: Trial) -> None:
         Operator(driver.service, by="operator").retry(run.job_id)
     except (JobIsBeingPurged, NothingToRetry, UnknownJob):
         return
+
+
+def purge_beside(folder: Path, job: Job, act: Act, *, ended: bool, store: str = "memory") -> list[str]:
+    """Bring a job to its end and purge it at each call of what an operator does to it; return what the timer leaves then."""
+
+    def away(driver: Driver) -> None:
+        driver.run()
+        driver.clock.advance(7_200)
+        purge_all(driver)
+
+    broken, number = list[str](), 0
+    while True:
+        number += 1
+        with trial(job, store, folder, Fault(Kind.LEASE_LOST, at(number))) as run:
+            run.faulty.lease_lost = run.beside(away)
+            with run.undisturbed():
+                run.job_id = run.driver.submit(run.controller.job_type, run.job.params)
+                if ended:
+                    run.driver.run()
+            with contextlib.suppress(JobHasEnded, JobIsBeingPurged, UnknownJob):
+                act(run.driver, run)
+            if not run.faulty.happened:
+                return broken
+            run.driver.run()
+            run.clock.advance(7_200)
+            Caretaker(run.driver.service, by="timer").look_after(retention=timedelta(0), most=timedelta(minutes=3))
+            left = run.driver.everything()
+            broken += [f"at call {number}: {table} {left[table]}" for table in _left(left)]

@@ -55,6 +55,7 @@ def test_a_dry_run_cancels_nothing(jobkit: InProcess):
     assert json.loads(done.out) == {
         "schema": 1,
         "jobs": [{"job_id": job, "status": "queued", "cancelled": False}],
+        "refused": [],
     }
     assert json.loads(jobkit("run", "hello_worlds", "--n", "1", "--json").out)["status"] == "completed"
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from commands import InProcess
+from commands import InProcess, still
+from jobkit.local import LocalStore
+from jobkit.runtime.storage.ports import Entity
 
 NOT_BOTH = "error: a filter goes with no ids: give one of them\n"
 CONTROLLER = """
@@ -104,3 +106,96 @@ def test_all_goes_with_no_filter(jobkit: InProcess):
     done = jobkit("repair", "--all", "--type", "odd", "--yes")
 
     assert (done.code, done.err) == (2, "error: --all goes with no other filter\n")
+
+
+def change(folder: Path, job: str, row: str = "job", **properties: str | int) -> str:
+    """Change a row of a job by hand; return how its id is shown."""
+    with LocalStore.open(folder / ".jobkit" / "local.db") as store:
+        found = store.tables.get("jobs", job, row)
+        store.tables.update("jobs", Entity(partition=job, row=row, properties=properties), etag=found.etag)
+    return job[:12]
+
+
+def damaged(job: str, row: str = "job", reason: str = "it is at stage 9 of (1,)") -> str:
+    return f"store row {job} / {row}: it is damaged: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("command", "ended"),
+    [
+        (("retry", "--status", "failed"), True),
+        (("cancel", "--since", "1d", "--yes"), False),
+        (("repair", "--all", "--yes"), False),
+        (("purge", "--older-than", "0s", "--yes"), True),
+    ],
+)
+def test_a_job_that_can_not_be_read_is_named_and_the_others_are_done(
+    jobkit: InProcess, folder: Path, command: tuple[str, ...], ended: bool
+):
+    jobs = [submit(jobkit, "run" if ended else "submit", "odd", "--n", str(n)) for n in (1, 3)]
+    bad = change(folder, jobs[1], stage=9)
+
+    done = jobkit(*command, "--json")
+
+    assert (done.code, done.err.partition("\nWhoever")[0].strip()) == (
+        1,
+        f"error: job {bad} can't be read: {damaged(jobs[1])}\n  What is broken: jobkit doctor --job {bad}",
+    )
+    document = done.document
+    assert document["refused"] == [{"job_id": jobs[1], "error": "RowDamaged", "detail": damaged(jobs[1])}]
+    if command[0] == "purge":
+        assert document["purged"] == 1
+    else:
+        assert [job["job_id"] for job in document["jobs"]] == [jobs[0]]
+
+
+def test_a_job_of_several_ids_whose_stage_can_not_be_read_is_named_too(jobkit: InProcess, folder: Path):
+    jobs = [submit(jobkit, "run", "odd", "--n", str(n)) for n in (1, 3)]
+    bad = change(folder, jobs[0], "stage-01", state="odd")
+    why = damaged(jobs[0], "stage-01", "'odd' is not a valid StageState")
+
+    retried, purged = jobkit("retry", *jobs), jobkit("purge", *jobs, "--yes")
+
+    said = f"error: job {bad} can't be read: {why}\n  What is broken: jobkit doctor --job {bad}\n"
+    assert retried.code == 1
+    assert retried.out == f"job {jobs[1][:12]} odd: round 2: stage 1 only, 1 of 1 tasks runs again\n"
+    assert retried.err.startswith(said)
+    assert (purged.code, purged.out) == (1, "")
+    assert purged.err == f"{said}error: job {jobs[1][:12]} is kept: it has not ended (queued)\n"
+
+
+def test_nothing_is_purged_while_an_active_job_can_not_be_read(jobkit: InProcess, folder: Path):
+    submit(jobkit, "run", "odd", "--n", "2")
+    active = submit(jobkit, "submit", "odd", "--n", "4")
+    bad = change(folder, active, stage=9)
+
+    done = jobkit("purge", "--older-than", "0s", "--yes")
+
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        f"error: nothing is purged: active job {bad} can't be read, so nobody knows whose results it needs: "
+        f"{damaged(active)}\n  What is broken: jobkit doctor --job {bad}\n"
+    )
+
+
+def test_screens_and_the_doctor_tell_of_a_job_that_can_not_be_read(jobkit: InProcess, folder: Path):
+    jobs = [submit(jobkit, "submit", "odd", "--n", str(n)) for n in (1, 3)]
+    bad = change(folder, jobs[0], row_version=2)
+    change(folder, jobs[1], params="{")
+    too_new = f"store row {jobs[0]} job: it has schema version 2, this jobkit knows 1 at most. Upgrade jobkit."
+
+    table, glance = jobkit("inspect", "jobs"), jobkit("inspect")
+    document, doctor = jobkit("inspect", "jobs", "--json").document, jobkit("doctor", "--job", bad)
+
+    assert (table.code, glance.code, doctor.code) == (0, 0, 1)
+    assert still(table.out).splitlines()[1:] == [
+        f"{jobs[1]}  odd  can't be read  TIME ago  {damaged(jobs[1], reason='its params is no JSON')}",
+        f"{jobs[0]}  odd  can't be read  TIME ago  {too_new}",
+        "",
+        "What is broken about a job that can't be read: jobkit doctor --job ID",
+    ]
+    assert f" ! job {bad} odd can't be read: {too_new}\n   jobkit doctor --job {bad}\n" in glance.out
+    assert "No active job that could be read\n" in glance.out
+    assert (document["jobs"], [each["job_id"] for each in document["unread"]]) == ([], jobs[::-1])
+    assert f"{too_new}\n" in doctor.out
+    assert "use the jobkit that wrote it\n" in doctor.out

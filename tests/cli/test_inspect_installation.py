@@ -67,6 +67,7 @@ def test_json_has_the_same(jobkit: InProcess, store: list[str]):
         "warnings",
         "active",
         "ended",
+        "unread",
         "looked_at",
         "queues",
         "kept_poison",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from commands import InProcess, copy_samples
+from commands import Done, InProcess, copy_samples
 
 
 @pytest.fixture(autouse=True)
@@ -98,3 +99,29 @@ def test_a_value_that_no_id_can_be_made_of_is_refused(jobkit: InProcess, content
     done = jobkit("run", "plain", "--params", "-", stdin=content)
 
     assert (done.code, done.err) == (2, f"error: the parameters of plain can't be hashed to an id: {answer}\n")
+
+
+def test_a_parameter_may_be_given_by_its_name_or_an_alias(jobkit: InProcess, folder: Path):
+    (folder / "pyproject.toml").write_text("[tool.jobkit]\n")
+    (folder / "controllers.py").write_text(
+        "from pydantic import AliasChoices, AliasPath, Field\n"
+        "from jobkit.runtime import BaseController, Params, stage\n\n\n"
+        "class Given(Params):\n    tile_px: int = Field(alias='tilePx', ge=1)\n"
+        "    crs: str = Field('4326', validation_alias=AliasChoices('srs', AliasPath('box', 'srs')))\n\n\n"
+        "class Aliased(BaseController[Given]):\n    job_type = 'aliased'\n\n"
+        "    @stage('One')\n    def one(self, task):\n        pass\n"
+    )
+
+    def run(*options: str, **params: Any) -> Done:
+        return jobkit("submit", "aliased", *options, "--params", "-", "--json", stdin=json.dumps(params))
+
+    by_alias, by_name = run(tilePx=3, srs="2056"), run(tile_px=3, crs="2056")
+    by_option, nested = run("--tile-px", "3", tilePx=5, crs="2056"), run(tilePx=3, box={"srs": "2056"})
+
+    assert by_alias.document["params"] == {"tile_px": 3, "crs": "2056"}
+    assert [done.document for done in (by_name, by_option, nested)] == [by_alias.document] * 3
+    wrong = run("--tile-px", "0")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert wrong.err == (
+        "error: wrong parameters for aliased: tile_px: input should be greater than or equal to 1 (got '0')\n"
+    )

@@ -31,9 +31,9 @@ def test_what_has_ended_is_deleted_and_what_has_not_is_kept(jobkit: InProcess, f
     done = jobkit("purge", "--older-than", "0s", "--yes")
     again = jobkit("purge", "--older-than", "0s", "--yes", "--json")
 
-    assert dry.document == {"schema": 1, "purged": 3, "rows": None, "kept": [], "dry_run": True}
+    assert dry.document == {"schema": 1, "purged": 3, "rows": None, "refused": [], "dry_run": True}
     assert (done.code, done.out, done.err) == (0, "3 jobs deleted, 221 rows\n", "")
-    assert again.document == {"schema": 1, "purged": 0, "rows": 0, "kept": [], "dry_run": False}
+    assert again.document == {"schema": 1, "purged": 0, "rows": 0, "refused": [], "dry_run": False}
     assert rows(folder) == 3 + 2
     assert jobkit("run", "hello_worlds", "--n", "3", "--json").document["job_id"] == queued
 

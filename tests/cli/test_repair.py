@@ -65,6 +65,7 @@ def test_force_does_not_wait_and_a_dry_run_changes_nothing(jobkit: InProcess, fo
                 "jobs": [
                     {"job_id": job, "status": "queued", "settled": True, "findings": [{**finding, "done": mended}]}
                 ],
+                "refused": [],
             },
         )
     assert "Run this without --dry-run, then again when" in patient.out

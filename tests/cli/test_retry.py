@@ -75,6 +75,13 @@ def test_a_dry_run_begins_nothing_and_what_has_not_failed_is_named(jobkit: InPro
     assert json.loads(done.out) == {
         "schema": 1,
         "jobs": [{"job_id": failed, "round": 2, "stage": 1, "tasks": 1, "retried": False}],
+        "refused": [
+            {
+                "job_id": well,
+                "error": "NothingToRetry",
+                "detail": f"job {well[:12]} has ended (completed): there is nothing to retry",
+            }
+        ],
     }
     error = f"error: job {well[:12]} has ended (completed): there is nothing to retry\n"
     assert (done.code, done.err) == (1, error)
@@ -113,6 +120,7 @@ def test_single_tasks_are_named_by_their_ids_or_with_the_stage_by_their_indexes(
     assert by_id.document == {
         "schema": 1,
         "jobs": [{"job_id": job, "round": 2, "stage": 1, "tasks": 1, "retried": True}],
+        "refused": [],
     }
     assert by_index.out == f"job {job[:12]} tiles: round 3: stage 1 cut, 2 of 5 tasks run again\n"
     assert (json.loads(after.out)["status"], (folder / "ran").read_text()) == ("completed", "...")

@@ -9,7 +9,10 @@ import pytest
 from commands import Done, InProcess
 
 WHOLE = "f5a71d1cf06391137ef6a07742a7387a"  # hello_worlds with n = 2
-NO_RESULTS = "this job does not run stage 1 'Hello Worlds'; name the job that has its results (--from)"
+NO_RESULTS = (
+    "error: stages of hello_worlds: stage 2 'Worlds Reply' reads the results of stage 1 'Hello Worlds', which is not "
+    "chosen: name the job that has them, or a list of them (--from JOB|FILE|-)\n"
+)
 
 
 def replies(done: Done) -> list[str]:
@@ -71,12 +74,12 @@ def test_a_list_of_values_or_of_printed_results_is_a_source(jobkit: InProcess, f
     assert from_stdin.document == from_file.document
 
 
-def test_a_stage_that_reads_what_nobody_gave_it_fails_and_says_what_to_do(jobkit: InProcess):
-    done = alone(jobkit, "--stage", "2")
+def test_a_stage_that_reads_what_nobody_gave_it_is_refused_and_told_what_to_do(jobkit: InProcess):
+    ran = alone(jobkit, "--stage", "2")
+    submitted = jobkit("submit", "hello_worlds", "--stage", "2")
 
-    assert done.code == 1
-    assert done.document["error"]["type"] == "ValueError"
-    assert done.document["error"]["message"] == f"planning stage 2 'Worlds Reply' failed: {NO_RESULTS}"
+    assert [(done.code, done.out, done.err) for done in (ran, submitted)] == [(2, "", NO_RESULTS)] * 2
+    assert jobkit("inspect", "jobs").out == "No job matches.\n"
 
 
 @pytest.mark.parametrize(

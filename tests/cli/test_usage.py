@@ -159,8 +159,16 @@ def test_a_hub_that_cannot_be_a_prefix_is_refused(jobkit: InProcess, monkeypatch
     assert (done.code, done.out, done.err) == (2, "", answer)
 
 
-def test_debug_shows_the_traceback_of_an_error_and_keeps_its_exit_code(jobkit: InProcess):
-    done = jobkit("--debug", "run", "hello_worlds", "--n", "-1")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--debug", "run", "hello_worlds", "--n", "-1"),
+        ("run", "hello_worlds", "--n", "-1", "--debug"),
+        ("run", "--debug", "hello_worlds", "--n", "-1"),
+    ],
+)
+def test_debug_shows_the_traceback_of_an_error_and_keeps_its_exit_code(jobkit: InProcess, arguments: tuple[str, ...]):
+    done = jobkit(*arguments)
 
     lines = done.err.splitlines()
     assert (done.code, done.out, lines[0]) == (2, "", "Traceback (most recent call last):")
@@ -168,3 +176,10 @@ def test_debug_shows_the_traceback_of_an_error_and_keeps_its_exit_code(jobkit: I
         "jobkit.runtime.errors.InvalidParams: wrong parameters for hello_worlds: "
         "n: input should be greater than or equal to 0 (got '-1')"
     )
+
+
+def test_debug_stands_after_any_command_and_is_none_of_its_words_after_two_dashes(jobkit: InProcess):
+    listed, taken = jobkit("inspect", "jobs", "--debug"), jobkit("retry", "--", "--debug")
+
+    assert (listed.code, listed.err.splitlines()[0]) == (3, "Traceback (most recent call last):")
+    assert (taken.code, taken.err) == (3, "error: no job '--debug' in this store\n")

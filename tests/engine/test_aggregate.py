@@ -10,6 +10,7 @@ import pytest
 
 from driver import Driver
 from invariants import check_invariants
+from jobkit.runtime.operator import Operator
 from samples import one_stage
 
 Drive = Callable[..., Driver]
@@ -115,3 +116,22 @@ def test_by_default_results_that_pass_4_mib_are_cut_and_say_so(drive: Drive) -> 
 
     assert result["truncated"] is True
     assert len(result["stages"][0]["results"]) == 20
+
+
+def test_what_an_operator_notes_while_a_job_aggregates_makes_it_aggregate_once(drive: Drive) -> None:
+    aggregated: list[str] = []
+
+    def aggregate(job: Any) -> str:
+        aggregated.append(job.job_id)
+        if len(aggregated) < 3:
+            row = driver.repository.get_chain(job.job_id).job
+            Operator(driver.service, by="ann").note(row, "looked", "it takes long")
+        return "done"
+
+    driver = drive(one_stage(index, aggregate=aggregate))
+
+    job = driver.finish("one_stage", {"n": 2})
+
+    assert (job["result"], aggregated) == ("done", [job["job_id"]])
+    assert [audit.action for audit in driver.repository.audits(job["job_id"])] == ["looked"]
+    check_invariants(driver.store, job["job_id"])

@@ -12,9 +12,10 @@ import azure.functions as func
 import pytest
 
 from driver import Driver
-from jobkit.runtime.errors import InvalidFilter, UnknownJob
+from jobkit.runtime.errors import InvalidFilter, SourcesUnknown, UnknownJob
 from jobkit.runtime.functions import operations
 from jobkit.runtime.functions.answers import BadRequest
+from jobkit.runtime.storage.ports import Entity
 from samples import one_stage, two_stages
 
 Drive = Callable[..., Driver]
@@ -91,3 +92,43 @@ def test_a_purge_ends_with_its_time_and_the_next_one_goes_on(drive: Drive, monke
     assert (len(rest["jobs"]), rest["complete"]) == (3, True)
     left = driver.everything()
     assert (left["jobs"], left["tasks"], left["index"]) == ([], [], [])
+
+
+def change(driver: Driver, job_id: str, **properties: Any) -> None:
+    row = driver.store.tables.get("jobs", job_id, "job")
+    driver.store.tables.update("jobs", Entity(partition=job_id, row="job", properties=properties), etag=row.etag)
+
+
+@pytest.mark.parametrize(
+    ("do", "body"),
+    [
+        (operations.retry_jobs, {"status": "failed"}),
+        (operations.repair_jobs, {"type": "one_stage", "status": "failed"}),
+        (operations.purge_jobs, {"older_than": "1s"}),
+    ],
+)
+def test_a_job_that_can_not_be_read_is_refused_by_name_and_the_others_are_done(
+    drive: Drive, do: Callable[..., func.HttpResponse], body: dict[str, Any]
+):
+    driver = drive(one_stage(broken))
+    jobs = [driver.finish("one_stage", {"n": n})["job_id"] for n in (1, 2, 3)]
+    driver.clock.advance(60)
+    change(driver, jobs[1], stage=9)
+
+    answer = ask(driver, do, body)
+
+    detail = f"store row {jobs[1]} / job: it is damaged: it is at stage 9 of (1,)"
+    assert answer["refused"] == [{"job_id": jobs[1], "error": "RowDamaged", "detail": detail}]
+    assert ([job["job_id"] for job in answer["jobs"]], answer["complete"]) == ([jobs[2], jobs[0]], True)
+
+
+def test_while_an_active_job_can_not_be_read_a_purge_is_refused(drive: Drive):
+    driver = drive(two_stages())
+    driver.finish("two_stages", {"n": 1})
+    change(driver, driver.submit("two_stages", {"n": 2}), stage=9)
+    driver.clock.advance(60)
+
+    with pytest.raises(SourcesUnknown, match="nothing is purged: active job"):
+        ask(driver, operations.purge_jobs, {"older_than": "1s"})
+
+    assert len(list(driver.repository.index.recent())) == 2

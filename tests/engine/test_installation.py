@@ -12,6 +12,7 @@ from driver import Driver, ManualClock
 from jobkit.runtime.concerns import find_concerns
 from jobkit.runtime.inspection import Inspection
 from jobkit.runtime.installation import Glance
+from jobkit.runtime.installation_documents import installation_document
 from jobkit.runtime.operator import Operator
 from jobkit.runtime.outbox import one_after_another
 from jobkit.runtime.overview import Concern, Installation
@@ -241,8 +242,28 @@ def test_a_damaged_row_is_told_and_hides_no_other_job(driver: Driver):
     found = look(driver)
 
     assert [active.chain.job.job_id for active in found.active] == [good]
-    assert [(each.name, each.command) for each in worries(driver)] == [("damaged row", "jobkit inspect jobs")]
-    assert f"row {bad} / job" in found.damaged[0]
+    reason = f"store row {bad} / job: it is damaged: 'odd' is not a valid Status"
+    assert [(each.name, each.text, each.command) for each in worries(driver)] == [
+        ("unread", f"job {bad[:12]} two_stages can't be read: {reason}", f"jobkit doctor --job {bad[:12]}")
+    ]
+    assert [(job.job_id, str(job.error)) for job in found.unread] == [(bad, reason)]
+
+
+def test_of_many_jobs_that_can_not_be_read_some_are_named_and_the_others_counted(driver: Driver):
+    jobs = [driver.submit("two_stages", {"n": n}) for n in range(7)]
+    tables = driver.store.tables
+    for job in jobs:
+        row = tables.get("jobs", job, "job")
+        tables.update("jobs", Entity(partition=job, row="job", properties={"params": "{"}), etag=row.etag)
+
+    document = installation_document(look(driver), told := worries(driver))
+
+    assert [each.text[:17] for each in told[:5]] == [f"job {job[:12]} " for job in sorted(jobs)[:5]]
+    assert [(each.text, each.command) for each in told[5:]] == [("2 more jobs can't be read", "jobkit inspect jobs")]
+    assert (document["active"]["count"], document["active"]["jobs"]) == (7, [])
+    assert [(job["job_id"], job["error"], job["job_type"]) for job in document["unread"]] == [
+        (job, "RowDamaged", "two_stages") for job in sorted(jobs)
+    ]
 
 
 def test_a_second_look_sees_what_has_changed_and_a_job_that_was_retried(driver: Driver, clock: ManualClock):

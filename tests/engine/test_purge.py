@@ -31,7 +31,7 @@ def purge(driver: Driver, *, older_than_days: float = 30, **filters: Any) -> int
     purging = Purging(driver.service)
     rows: list[int] = []
     cutoff = driver.clock.now() - timedelta(days=older_than_days)
-    for job in purging.find(Selection(**filters), cutoff):
+    for job in purging.find(Selection(**filters), cutoff, []):
         assert purging.purge(job, rows.append)
     return sum(rows)
 

@@ -13,6 +13,7 @@ from faulty import Call, Fault, Faulty, Kind
 from invariants import check_invariants
 from jobkit.runtime import PermanentError, RetryLater, TaskContext
 from jobkit.runtime.errors import UnknownJob
+from jobkit.runtime.operator import Operator
 from jobkit.runtime.processing import QUEUES
 from jobkit.runtime.repair import PLANNING_TAKES, Look, Repair
 from samples import Count, one_stage, two_stages
@@ -386,3 +387,16 @@ def test_a_look_that_is_not_to_be_noted_writes_nothing(drive_faulty: DriveFaulty
 def test_a_job_that_there_is_not(drive: Drive) -> None:
     with pytest.raises(UnknownJob):
         look(drive(two_stages()), "0" * 32)
+
+
+def test_what_an_operator_notes_is_no_movement(drive: Drive) -> None:
+    driver = drive(two_stages())
+    job_id = driver.submit("two_stages", {"n": 1})
+    operator = Operator(driver.service, by="ann")
+    first = operator.repair(job_id)
+    operator.note(first.chain.job, "looked", "")
+
+    second = operator.repair(job_id)
+
+    assert (first.is_settled, second.is_settled) == (False, True)
+    assert [finding.name for finding in second.findings] == ["not planned"]

@@ -15,6 +15,7 @@ from jobkit.runtime.model import Status
 from jobkit.runtime.outbox import one_after_another
 from jobkit.runtime.selection import Selection, read_selection
 from jobkit.runtime.times import read_time
+from jobkit.runtime.unread import without_unread
 from samples import Count, one_stage, two_stages
 
 Drive = Callable[..., Driver]
@@ -41,7 +42,7 @@ def driver(drive: Drive, clock: ManualClock) -> Driver:
 
 
 def found(driver: Driver, **filters: Any) -> list[int]:
-    jobs = Selection(**filters).find(driver.repository, one_after_another)
+    jobs = without_unread(Selection(**filters).find(driver.repository, one_after_another), [])
     return [Count.model_validate_json(job.params_json).n for job in jobs]
 
 

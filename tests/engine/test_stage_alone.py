@@ -255,18 +255,75 @@ def test_stages_that_cannot_be_meant_are_refused(drive: Drive, chosen: list[str]
     assert str(refused.value) == message
 
 
-def test_a_stage_alone_without_a_source_fails_with_what_to_name(drive: Drive) -> None:
-    driver = drive(Three)
+class Reading(BaseController[Count]):
+    """Reads the first stage in a task, in a generator within it, and by ways that its own code does not show."""
 
-    job = driver.finish("three", {"n": 1}, stages=["3"])
+    job_type = "reading"
 
-    assert (job["status"], job["error"]["type"], job["error"]["message"]) == (
-        "failed",
-        "ValueError",
-        (
-            "planning stage 3 'Add One' failed: this job does not run stage 2 'Double It!'; "
-            "name the job that has its results (--from)"
-        ),
+    @stage("First")
+    def first(self, task: TaskContext[Count, None]) -> int:
+        return 1
+
+    @stage("In The Task")
+    def in_task(self, task: TaskContext[Count, None]) -> int:
+        def total() -> int:
+            return sum(result.value for result in task.job.results(self.first))
+
+        return total()
+
+    @stage("To Skip", skip_if=lambda job: not any(job.results(Reading.first)))
+    def to_skip(self, task: TaskContext[Count, None]) -> int:
+        return 1
+
+    @stage("Needs Nothing")
+    def needs_nothing(self, task: TaskContext[Count, None]) -> str:
+        return self.first.name
+
+    @stage("Unseen")
+    def unseen(self, task: TaskContext[Count, None]) -> int:
+        return self.read(task.job)
+
+    def read(self, job: JobContext[Count]) -> int:
+        return sum(result.value for result in job.results(self.first))
+
+
+NOT_CHOSEN = "which is not chosen: name the job that has them, or a list of them (--from JOB|FILE|-)"
+
+
+@pytest.mark.parametrize(
+    ("controller", "chosen", "what"),
+    [
+        (Three, ["3"], "stage 3 'Add One' reads the results of stage 2 'Double It!'"),
+        (Three, ["2", "3"], "stage 2 'Double It!' reads the results of stage 1 'Count Up'"),
+        (Reading, ["in_task"], "stage 2 'In The Task' reads the results of stage 1 'First'"),
+        (Reading, ["to_skip"], "stage 3 'To Skip' reads the results of stage 1 'First'"),
+    ],
+)
+def test_a_stage_whose_code_reads_an_earlier_one_is_refused_without_a_source(
+    drive: Drive, controller: type[BaseController[Count]], chosen: list[str], what: str
+) -> None:
+    driver = drive(controller)
+
+    with pytest.raises(InvalidSelection) as refused:
+        driver.submit(controller.job_type, {"n": 1}, stages=chosen)
+
+    assert str(refused.value) == f"stages of {controller.job_type}: {what}, {NOT_CHOSEN}"
+    assert driver.everything()["jobs"] == []
+
+
+def test_a_stage_that_reads_nothing_needs_no_source_and_one_that_reads_unseen_fails_with_what_to_name(
+    drive: Drive,
+) -> None:
+    driver = drive(Reading)
+
+    well = driver.finish("reading", {"n": 1}, stages=["needs_nothing"])
+    unseen = driver.finish("reading", {"n": 1}, stages=["unseen"])
+    empty = driver.finish("reading", {"n": 1}, stages=["in_task"], source_list=[])
+
+    assert (values(well), values(empty)) == ({4: ["First"]}, {2: [0]})
+    assert unseen["error"]["message"].startswith(
+        "1 of 1 tasks of stage 5 'Unseen' failed: ValueError: this job does not run stage 1 'First'; "
+        "name the job that has its results (--from)"
     )
 
 

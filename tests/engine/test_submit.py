@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field
 
 from clocks import ManualClock
 from driver import Driver
 from faulty import Call, Fault, Faulty, Kind
 from invariants import check_invariants
+from jobkit.runtime import BaseController, JobContext, Params, TaskContext, stage
 from jobkit.runtime.controllers import HelloWorlds
 from jobkit.runtime.errors import InvalidParams, UnknownJobType
 from jobkit.runtime.events import Action
@@ -161,3 +164,51 @@ def test_wrong_parameters_are_named_field_by_field_and_create_nothing(drive: Dri
         "m: extra inputs are not permitted",
     ]
     assert driver.everything() == before
+
+
+class Corner(BaseModel):
+    at_x: int = Field(alias="atX")
+
+
+class Aliased(Params):
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    tile_px: int = Field(512, alias="tilePx")
+    crs: str = Field("4326", validation_alias=AliasChoices("srs", "epsg"))
+    corner: Corner = Field(Corner(atX=0), validation_alias=AliasPath("box", "corner"))
+
+
+class Cutting(BaseController[Aliased]):
+    job_type = "cutting"
+
+    @stage("Cut")
+    def cut(self, task: TaskContext[Aliased, Corner]) -> Corner:
+        return Corner(atX=task.params.at_x + task.job.params.tile_px)
+
+    @cut.fan_out
+    def corners(self, job: JobContext[Aliased]) -> list[Corner]:
+        return [job.params.corner]
+
+    @stage("Sum")
+    def sum(self, task: TaskContext[Aliased, None]) -> int:
+        return sum(result.value.at_x for result in task.job.results(self.cut))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"tilePx": 8, "epsg": "2056", "box": {"corner": {"atX": 1}}},
+        {"tile_px": 8, "crs": "2056", "corner": {"at_x": 1}},
+        Aliased(tilePx=8, srs="2056", box={"corner": {"atX": 1}}),
+    ],
+)
+def test_parameters_items_and_results_may_have_aliases_and_are_stored_by_their_names(drive: Drive, given: Any) -> None:
+    driver = drive(Cutting)
+
+    job = driver.finish("cutting", given)
+
+    assert job["params"] == {"tile_px": 8, "crs": "2056", "corner": {"at_x": 1}}
+    assert [one["results"][0]["value"] for one in job["result"]["stages"]] == [{"at_x": 9}, 9]
+    listed = driver.finish("cutting", given, stages=["2"], source_list=[{"atX": 4}, {"at_x": 5}])
+    assert listed["result"]["stages"][0]["results"][0]["value"] == 9
+    assert job["job_id"] == "0b28df10c4ac4ecdb91453fdf8ab6183"

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel, Field
 
 from jobkit.runtime import BaseController, JobContext, Params, TaskContext, stage
 from jobkit.runtime.controllers import HelloWorlds
@@ -176,7 +176,7 @@ def test_a_name_without_a_letter() -> None:
             {"batch": 2, "max_parallel": 4},
             "batch: does not go together with max_parallel: a batch runs its tasks one after another",
         ),
-        ({"skip_if": 1}, "skip_if: is 1, must be a function of the job context"),
+        ({"skip_if": 1}, "skip_if: is 1, must be a function (job)"),
         ({"skip_if": lambda: True}, "skip_if: must take (job), not ()"),
         ({"skip_if": lambda a, b: True}, "skip_if: must take (job), not (a, b)"),
         ({"skip_if": never}, "skip_if: must be a plain function, not async"),
@@ -206,6 +206,10 @@ async def yields_async(self: Any, task: Any) -> AsyncIterator[int]:
     yield 1
 
 
+def wants_more(self: Any, task: Any, *, more: int) -> int:
+    return 1
+
+
 def unresolved(self: Any, task: TaskContext[Any, Missing]) -> int:  # type: ignore[name-defined]  # noqa: F821 - on purpose
     return 1
 
@@ -215,6 +219,7 @@ def unresolved(self: Any, task: TaskContext[Any, Missing]) -> int:  # type: igno
     [
         (no_task, "the task must take (self, task), not (self: 'Any') -> 'int'"),
         (three, "the task must take (self, task), not (self: 'Any', task: 'Any', more: 'Any') -> 'int'"),
+        (wants_more, "the task must take (self, task), not (self: 'Any', task: 'Any', *, more: 'int') -> 'int'"),
         (yields, "the task yields: return the result instead (a fan-out is registered with @<task>.fan_out)"),
         (yields_async, "the task yields: return the result instead (a fan-out is registered with @<task>.fan_out)"),
         (unresolved, "an annotation of the task can't be resolved: name 'Missing' is not defined"),
@@ -237,18 +242,63 @@ def no_job(self: Any) -> list[int]:
     return [1]
 
 
+def wants_status(self: Any, job: Any, *, status: str) -> list[int]:
+    return [1]
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
         (async_items, "the fan-out must be a plain function or generator, not async"),
         (async_generator, "the fan-out must be a plain function or generator, not async"),
         (no_job, "the fan-out must take (self, job), not (self: 'Any') -> 'list[int]'"),
+        (
+            wants_status,
+            "the fan-out must take (self, job), not (self: 'Any', job: 'Any', *, status: 'str') -> 'list[int]'",
+        ),
+        (5, "the fan-out is 5, must be a function (self, job)"),
     ],
 )
 def test_a_fan_out(function: Any, message: str) -> None:
     made = stage("One")(one)
     made.fan_out(function)
     assert refusal(one=made) == f"Wrong, stage 'One': {message}"
+
+
+async def later(self: Any, job: Any, **more: Any) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("inside", "message"),
+    [
+        ({"aggregate": 5}, "aggregate is 5, must be a function (self, job)"),
+        ({"aggregate": no_job}, "aggregate must take (self, job), not (self: 'Any') -> 'list[int]'"),
+        ({"aggregate": staticmethod(one)}, "aggregate must take (self, job), not (self: 'Any', task: 'Any') -> 'int'"),
+        ({"aggregate": classmethod(no_job)}, "aggregate must take (self, job), not () -> 'list[int]'"),
+        ({"aggregate": later}, "aggregate must be a plain function, not async"),
+        ({"aggregate": yields}, "aggregate yields: it must be a plain function"),
+        ({"on_complete": one}, "on_complete must take (self, job, *, status), not (self: 'Any', task: 'Any') -> 'int'"),
+        ({"on_complete": later}, "on_complete must be a plain function, not async"),
+    ],
+)
+def test_a_method_of_the_controllers_own(inside: dict[str, Any], message: str) -> None:
+    assert refusal(**inside) == f"Wrong: {message}"
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        {"aggregate": staticmethod(no_job)},
+        {"aggregate": classmethod(one)},
+        {"aggregate": lambda self, job, more=1: more},
+        {"on_complete": wants_status},
+        {"on_complete": lambda self, job, status: None},
+        {"on_complete": lambda self, *jobs, **more: None},
+    ],
+)
+def test_a_method_that_can_be_called_so_however_it_is_written(inside: dict[str, Any]) -> None:
+    assert make(**inside).stages[0].name == "One"
 
 
 def test_a_name_that_is_no_text() -> None:
@@ -277,6 +327,23 @@ def test_a_stage_with_two_fan_outs() -> None:
         made.fan_out(async_items)
 
     assert str(refused.value) == "async_items, stage 'One': it has two fan-outs, 'no_job' and 'async_items'"
+
+
+class Swapped(Params):
+    width: int = Field(1, alias="height")
+    height: int = 1
+
+
+class Twice(Params):
+    width: int = Field(1, alias="size")
+    height: int = Field(1, validation_alias=AliasChoices("tall", "size"))
+
+
+def test_an_alias_that_means_two_parameters() -> None:
+    assert refusal(params_type=Swapped) == (
+        "Wrong: its parameter 'width' has the alias 'height', and so is 'height' called"
+    )
+    assert refusal(params_type=Twice) == "Wrong: its parameter 'height' has the alias 'size', and so is 'width' called"
 
 
 class Shape(BaseModel):

@@ -35,7 +35,7 @@ def retry(driver: Driver, job_id: str) -> None:
 
 def purge(driver: Driver, job_id: str) -> None:
     purging = Purging(driver.service)
-    assert list(purging.find(Selection(), driver.clock.now() - MONTH)) == []
+    assert list(purging.find(Selection(), driver.clock.now() - MONTH, [])) == []
     try:
         job = purging.check(job_id)
     except (UnknownJob, NotToBePurged):

@@ -17,6 +17,7 @@ from purged_cases import (
     every_fault_of_a_purge,
     purge_and_begin,
     purge_and_submit,
+    purge_beside,
     purge_beside_the_last_task,
     purge_too,
     purged_beside,
@@ -73,3 +74,11 @@ def test_a_job_that_is_purged_at_any_call_of_what_is_done_to_it_is_refused_by_na
 
 def test_a_delivery_that_lags_behind_a_purge_leaves_no_marker(tmp_path: Path) -> None:
     assert purge_beside_the_last_task(tmp_path) == []
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize(("act", "ended"), [(cancel_now, False), (repair, False), (retry, True)])
+def test_nothing_of_what_an_operator_notes_outlives_a_job_that_ends_and_is_purged_meanwhile(
+    tmp_path: Path, store: str, act: Act, ended: bool
+) -> None:
+    assert purge_beside(tmp_path, FAILED, act, ended=ended, store=store) == []

@@ -66,7 +66,7 @@ EMPTY = Installation(
     kept_poison=0,
     living=0,
     throughput=NO_PACE,
-    damaged=(),
+    unread=(),
 )
 ACTIVE = {"status": Status.PROCESSING, "stage": 1}
 FAILED = Failure(type="StageFailed", message="2 of 10 tasks of stage 1 'Cut' failed: TileBroken: tile 3 is broken")
@@ -101,7 +101,7 @@ BUSY = Installation(
     kept_poison=2,
     living=None,
     throughput=PACE,
-    damaged=(),
+    unread=(),
 )
 WORRIED = replace(
     EMPTY,

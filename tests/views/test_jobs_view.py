@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from rich.console import RenderableType
 
+from jobkit.runtime.errors import RowDamaged, StoreTooNew
 from jobkit.runtime.model import Failure, JobRecord, Status
 from jobkit.runtime.overview import Page
+from jobkit.runtime.unread import Unread
 from jobkit.views.jobs import jobs_view
 from records import after, job, screen
 
@@ -30,11 +32,18 @@ JOBS = (
         updated_at=after(1),
     ),
 )
+UNREAD = Unread(
+    job_id="7" * 32,
+    job_type="tiles",
+    created_at=after(0),
+    error=RowDamaged(partition="7" * 32, row="job", reason="it has no 'epoch'"),
+)
+UNKNOWN = Unread(job_id="8" * 32, job_type=None, created_at=None, error=StoreTooNew(store="row", found=2, known=1))
 PAGES: dict[str, tuple[Page, str | None]] = {
-    "nothing": (Page(jobs=(), after=None), None),
-    "the last page": (Page(jobs=JOBS, after=None), None),
+    "nothing": (Page(lines=(), after=None), None),
+    "the last page": (Page(lines=JOBS, after=None), None),
     "a page": (
-        Page(jobs=JOBS[4:5], after="5" * 32, damaged=("row 7 / job: it has no 'epoch'",)),
+        Page(lines=(UNREAD, JOBS[4], UNKNOWN), after="5" * 32),
         "jobkit inspect jobs --status failed --after 555555555555",
     ),
 }
@@ -71,18 +80,30 @@ id            type                      status      stage  created            to
 666666666666  tiles                     failed          2  10 min ago       1.00 s  KeyError: '�[31mname'
 """,
     ("a page", (80,)): """
-warning: row 7 / job: it has no 'epoch'
-id            type   status  created       took
-555555555555  tiles  failed  10 min ago  3.00 s
+id            type   status         created       took
+777777777777  tiles  can't be read  10 min ago
+    store row 77777777777777777777777777777777 / job: it is damaged: it has no
+    'epoch'
+555555555555  tiles  failed         10 min ago  3.00 s
     2 of 10 tasks of stage 1 'Cut' failed: TileBroken: tile 3 is broken
+888888888888  ?      can't be read  ?
+    store row: it has schema version 2, this jobkit knows 1 at most. Upgrade
+    jobkit.
+
+What is broken about a job that can't be read: jobkit doctor --job ID
 
 Next page: jobkit inspect jobs --status failed --after 555555555555
 """,
     ("a page", (120,)): """
-warning: row 7 / job: it has no 'epoch'
-id            type   status  stage  created       took  error, or parameters
-555555555555  tiles  failed      2  10 min ago  3.00 s
+id            type   status         stage  created       took  error, or parameters
+777777777777  tiles  can't be read         10 min ago
+    store row 77777777777777777777777777777777 / job: it is damaged: it has no 'epoch'
+555555555555  tiles  failed             2  10 min ago  3.00 s
     2 of 10 tasks of stage 1 'Cut' failed: TileBroken: tile 3 is broken
+888888888888  ?      can't be read         ?
+    store row: it has schema version 2, this jobkit knows 1 at most. Upgrade jobkit.
+
+What is broken about a job that can't be read: jobkit doctor --job ID
 
 Next page: jobkit inspect jobs --status failed --after 555555555555
 """,

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import typer
 
-from jobkit.runtime.errors import OptionsContradict
+from jobkit.runtime.errors import OptionsContradict, UnknownJob
 from jobkit.runtime.model import Status
 from jobkit.runtime.selection import Selection, read_selection
 from jobkit.runtime.service import Service
+from jobkit.runtime.unread import REFUSALS, Refused, without_unread
 
 from .output import say
 from .session import open_without_code
+from .stores import store_option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +75,28 @@ class Wanted(JobFilter):
             raise OptionsContradict(option="ID", reason="is missing: name jobs, or give a filter (see --help)")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The jobs that are meant, by their whole ids, and those that `refused` what was to be done to them."""
+
+    service: Service
+    job_ids: Iterable[str]
+    is_filter: bool
+    refused: list[Refused]
+
+    def each(self, act: Callable[[str], object], job_ids: Iterable[str] | None = None) -> None:
+        """Do something to all jobs, or to some; one that refuses it is no reason to leave the others."""
+        for job_id in self.job_ids if job_ids is None else job_ids:
+            try:
+                act(job_id)
+            except REFUSALS as exc:
+                if not (self.is_filter and isinstance(exc, UnknownJob)):  # it has been purged since it was found
+                    self.refused.append(Refused(job_id=job_id, error=exc))
+
+
 @contextlib.contextmanager
-def open_chosen(wanted: Wanted, *, store: str, among: Iterable[Status]) -> Generator[tuple[Service, Iterator[str]]]:
-    """Open a store without the project's code; yield a service on it and the whole ids of the jobs that are meant.
+def open_chosen(wanted: Wanted, *, store: str, among: Iterable[Status]) -> Generator[Chosen]:
+    """Open a store without the project's code; yield the jobs that are meant, and a service to do something to them.
 
     A filter without a status finds jobs of the statuses `among`. Ids are looked up before anything is done.
     Raises OptionsContradict, InvalidFilter, UnknownJob, AmbiguousId.
@@ -83,26 +104,33 @@ def open_chosen(wanted: Wanted, *, store: str, among: Iterable[Status]) -> Gener
     wanted.check()
     with open_without_code(store, wanted.job_ids[0] if wanted.job_ids else None) as session:
         service = session.service(lambda _: None)
-        if wanted.job_ids:
-            yield service, iter(service.repository.resolve_job_ids(wanted.job_ids))
-        else:
-            yield service, _find(service, wanted, among)
+        refused: list[Refused] = []
+        yield Chosen(
+            service=service,
+            job_ids=(
+                service.repository.resolve_job_ids(wanted.job_ids)
+                if wanted.job_ids
+                else _find(service, wanted, among, refused)
+            ),
+            is_filter=wanted.is_filter,
+            refused=refused,
+        )
 
 
-def _find(service: Service, wanted: Wanted, among: Iterable[Status]) -> Iterator[str]:
-    if wanted.is_all:  # by their rows in the index alone: one that is damaged hides no other
-        return iter(service.repository.index.active_ids())
-    selection = wanted.selection(service.clock.now(), among)
-    return (job.job_id for job in selection.find(service.repository, service.outbox.each))
+def _find(service: Service, wanted: Wanted, among: Iterable[Status], refused: list[Refused]) -> Iterable[str]:
+    if wanted.is_all:  # by their rows in the index alone
+        return service.repository.index.active_ids()
+    found = wanted.selection(service.clock.now(), among).find(service.repository, service.outbox.each)
+    return (job.job_id for job in without_unread(found, refused))
 
 
-def conclude(*, done: int, refused: list[str], json: bool, hint: str = "") -> None:
+def conclude(*, done: int, refused: Sequence[Refused], store: str, json: bool, hint: str = "") -> None:
     """Tell what a command over jobs came to; end with exit code 1 where a job was refused.
 
     `hint` says what follows, where something was `done`.
     """
-    for text in refused:
-        say(f"error: {text}")
+    for each in refused:
+        say(f"error: {each.text(store_option(store))}")
     if done and hint:
         say(hint)
     if not (done or refused or json):

@@ -55,5 +55,5 @@ def _document(controller: type[BaseController[Any]]) -> dict[str, Any]:
             {"number": number, "name": stage.name, "slug": stage.slug, "max_attempts": stage.options.max_attempts}
             for number, stage in enumerate(controller.stages, 1)
         ],
-        "params": params_adapter(controller).json_schema(),
+        "params": params_adapter(controller).json_schema(by_alias=False),
     }

@@ -11,7 +11,7 @@ from jobkit.runtime.inspected import Diagnosis
 from jobkit.runtime.inspection import Inspection
 from jobkit.runtime.installation import Glance
 from jobkit.runtime.installation_documents import installation_document, jobs_document, queues_document
-from jobkit.runtime.listing import list_jobs, read_order
+from jobkit.runtime.listing import find_line, list_jobs, read_order
 from jobkit.runtime.overview import Order
 from jobkit.runtime.processing import QUEUES
 from jobkit.runtime.queue_look import look_at_queue
@@ -75,7 +75,7 @@ def show_jobs(wanted: Filter, *, how: How, store: str) -> None:
         repository = Repository(session.store.store.tables)
         after = None
         if wanted.after is not None:
-            after = repository.get_chain(repository.resolve_job_id(wanted.after)).job
+            after = find_line(repository, repository.resolve_job_id(wanted.after))
 
         def read() -> Frame:
             now = clock.now()
@@ -93,9 +93,11 @@ def show_jobs(wanted: Filter, *, how: How, store: str) -> None:
             from jobkit.views.jobs import jobs_view
 
             return Frame(
-                view=lambda whole: jobs_view(page, now=now, next_command=command, whole=whole),
+                view=lambda whole: jobs_view(
+                    page, now=now, next_command=command, options=store_option(store), whole=whole
+                ),
                 document=lambda: jobs_document(page),
-                line=f"{len(page.jobs)} jobs",
+                line=f"{len(page.lines)} jobs",
             )
 
         present(read, how, title="jobkit inspect jobs")

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 import typer
 from pydantic import BaseModel
 
+from jobkit.runtime.aliases import by_names, roots_of
 from jobkit.runtime.controller import BaseController
 from jobkit.runtime.errors import InvalidParams, InvalidSource, did_you_mean
 from jobkit.runtime.loader import Loaded, Project
@@ -21,7 +22,7 @@ from jobkit.runtime.repository import Repository
 from jobkit.runtime.service import Service, Submitted
 
 from .joboptions import OWN_OPTIONS
-from .options import job_app, param_options
+from .options import job_app
 from .output import say, write_out
 from .session import here, load_controllers
 from .stores import store_option
@@ -146,16 +147,19 @@ def _read_params(controller: type[BaseController[Any]], source: str | None) -> d
         problem = f"--params {name} must hold a JSON object, and holds {_JSON_WORDS.get(type(found), 'a number')}"  # pyright: ignore[reportUnknownArgumentType] - JSON
         raise InvalidParams(job_type=job_type, problems=[problem])
     params = cast("dict[str, Any]", found)
-    if problems := _unknown_names(controller, params):
+    model = controller.params_type
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return params
+    params = by_names(model, params)
+    if problems := _unknown_names(model, params):
         raise InvalidParams(job_type=job_type, problems=problems)
     return params
 
 
-def _unknown_names(controller: type[BaseController[Any]], params: dict[str, Any]) -> list[str]:
-    model = controller.params_type
-    if not (isinstance(model, type) and issubclass(model, BaseModel)) or model.model_config.get("extra") != "forbid":
+def _unknown_names(model: type[BaseModel], params: dict[str, Any]) -> list[str]:
+    if model.model_config.get("extra") != "forbid":
         return []
-    known = {option.key for option in param_options(controller)} | set(model.model_fields)
+    known = {*model.model_fields, *(root for field in model.model_fields.values() for root in roots_of(field))}
     return [f"{name}: there is no such parameter.{did_you_mean(name, known)}" for name in params if name not in known]
 
 

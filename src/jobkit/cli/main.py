@@ -42,13 +42,11 @@ def _version(wanted: bool) -> None:
 def start(
     *,
     debug: Annotated[bool, typer.Option("--debug", metavar="", help="Show the traceback of an error.")] = False,
-    version: Annotated[  # noqa: ARG001 - its callback does the work
+    version: Annotated[
         bool, typer.Option("--version", metavar="", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Keep what holds for all commands."""
-    if debug:
-        os.environ["JOBKIT_DEBUG"] = "1"
+    """Take what holds for all commands."""
 
 
 @app.command(context_settings=_FORWARD, options_metavar="JOB_TYPE [OPTIONS]")
@@ -297,7 +295,15 @@ def deprecate(
 
 def main() -> NoReturn:
     """Run the command line and exit with its code (DESIGN section 6)."""
-    end_with(lambda: app(prog_name="jobkit"))
+    end_with(lambda: app(_without_debug(sys.argv[1:]), prog_name="jobkit"))
+
+
+def _without_debug(words: list[str]) -> list[str]:
+    """Take `--debug` from a command line, before or after the command: no option of it takes that as its value."""
+    options = words[: words.index("--")] if "--" in words else words
+    if "--debug" in options:
+        os.environ["JOBKIT_DEBUG"] = "1"
+    return [*(word for word in options if word != "--debug"), *words[len(options) :]]
 
 
 def end_with(command: Callable[[], object]) -> NoReturn:

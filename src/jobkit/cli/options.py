@@ -160,10 +160,9 @@ def _option(name: str, info: FieldInfo, taken: set[str]) -> ParamOption:
     base = name.strip("_") or name  # `class_`, `json_`: named so only because Python or pydantic needs the plain name
     while not taken.isdisjoint(flag for flags in _flags_of(base, form) for flag in flags.split("/")):
         base = f"param-{base}"
-    alias = info.validation_alias if isinstance(info.validation_alias, str) else info.alias
     bounds = ", ".join(_bounds_of(info))
     return ParamOption(
-        key=alias or name,
+        key=name,
         flags=_flags_of(base, form),
         form=form,
         metavar=metavar,

@@ -10,12 +10,14 @@ from typing import Final
 import typer
 from rich.status import Status as StatusLine
 
-from jobkit.runtime.errors import NotToBePurged, OptionsContradict
+from jobkit.runtime.documents import refused_document
+from jobkit.runtime.errors import OptionsContradict
 from jobkit.runtime.figures import counted
 from jobkit.runtime.model import JobRecord
 from jobkit.runtime.purging import Purging
 from jobkit.runtime.service import Service
 from jobkit.runtime.times import read_time
+from jobkit.runtime.unread import REFUSALS, Refused
 
 from .asking import confirm
 from .choosing import Wanted, conclude
@@ -24,7 +26,7 @@ from .session import open_without_code
 
 REPORT_S: Final = 10.0
 
-_Find = Callable[[], Iterator[JobRecord]]
+_Find = Callable[[list[Refused]], Iterator[JobRecord]]
 
 
 class _Tally:
@@ -60,28 +62,26 @@ class _Tally:
 
 
 def main(wanted: Wanted, *, older_than: str | None, dry_run: bool, yes: bool, json: bool, store: str) -> None:
-    """Run `jobkit purge`; exit code 1 when a job that was named is kept, 130 after Ctrl-C."""
+    """Run `jobkit purge`; exit code 1 when a job that was named is kept or one can't be read, 130 after Ctrl-C."""
     if wanted.job_ids:
         _check_alone(wanted, older_than)
     elif older_than is None:
         raise OptionsContradict(
             option="--older-than", reason="is missing: how long ago jobs must have ended, such as 30d"
         )
-    kept: list[str] = []
+    refused: list[Refused] = []
     with open_without_code(store, wanted.job_ids[0] if wanted.job_ids else None) as session:
         service = session.service(lambda _: None)
         purging = Purging(service)
-        find = _find(service, purging, wanted, older_than, kept)
-        if dry_run:
-            count = _tell(find, kept, json=json)
-        else:
-            tally = _purge(purging, find, yes=yes)
-            count = tally.jobs
-            if json:
-                print_json({"schema": 1, "purged": tally.jobs, "rows": tally.rows, "kept": kept, "dry_run": False})
-            elif tally.jobs:
-                write_out(f"{tally}\n")
-    conclude(done=count, refused=kept, json=json)
+        find = _find(service, purging, wanted, older_than)
+        tally = _tell(find, refused, json=json) if dry_run else _purge(purging, find, refused, yes=yes)
+        if json:
+            rows = None if dry_run else tally.rows
+            kept = list(map(refused_document, refused))
+            print_json({"schema": 1, "purged": tally.jobs, "rows": rows, "refused": kept, "dry_run": dry_run})
+        elif tally.jobs and not dry_run:
+            write_out(f"{tally}\n")
+    conclude(done=tally.jobs, refused=refused, store=store, json=json)
 
 
 def _check_alone(wanted: Wanted, older_than: str | None) -> None:
@@ -90,47 +90,48 @@ def _check_alone(wanted: Wanted, older_than: str | None) -> None:
         raise OptionsContradict(option="--older-than", reason="goes with no ids: give one of them")
 
 
-def _find(service: Service, purging: Purging, wanted: Wanted, older_than: str | None, kept: list[str]) -> _Find:
-    """Return what finds the jobs; for ids, those that can't be purged are `kept`."""
+def _find(service: Service, purging: Purging, wanted: Wanted, older_than: str | None) -> _Find:
+    """Return what finds the jobs; it tells of those that refuse it."""
     if older_than is not None:
         now = service.clock.now()
         ended_before = read_time(older_than, "--older-than", now=now)
         selection = wanted.selection(now)
-        return lambda: purging.find(selection, ended_before)
-    named: list[JobRecord] = []
-    for job_id in service.repository.resolve_job_ids(wanted.job_ids):
-        try:
-            named.append(purging.check(job_id))
-        except NotToBePurged as exc:
-            kept.append(str(exc))
-    return lambda: iter(named)
+        return lambda refused: purging.find(selection, ended_before, refused)
+    job_ids = service.repository.resolve_job_ids(wanted.job_ids)
+
+    def named(refused: list[Refused]) -> Iterator[JobRecord]:
+        for job_id in job_ids:
+            try:
+                yield purging.check(job_id)
+            except REFUSALS as exc:
+                refused.append(Refused(job_id=job_id, error=exc))
+
+    return named
 
 
-def _tell(find: _Find, kept: list[str], *, json: bool) -> int:
-    """Say which jobs would be deleted; return how many."""
-    count = 0
-    for job in find():
-        count += 1
+def _tell(find: _Find, refused: list[Refused], *, json: bool) -> _Tally:
+    """Say which jobs would be deleted, and count them."""
+    tally = _Tally()
+    for job in find(refused):
+        tally.jobs += 1
         if not json:
             write_out(
                 f"job {job.job_id[:12]} {job.job_type}, {job.status}, ended {job.updated_at:%Y-%m-%d %H:%M} UTC\n"
             )
-    if json:
-        print_json({"schema": 1, "purged": count, "rows": None, "kept": kept, "dry_run": True})
-    elif count:
-        say(f"{counted(count, 'job')} would be deleted")
-    return count
+    if tally.jobs and not json:
+        say(f"{counted(tally.jobs, 'job')} would be deleted")
+    return tally
 
 
-def _purge(purging: Purging, find: _Find, *, yes: bool) -> _Tally:
+def _purge(purging: Purging, find: _Find, refused: list[Refused], *, yes: bool) -> _Tally:
     tally = _Tally()
     if not yes:
-        count = sum(1 for _ in find())
+        count = sum(1 for _ in find([]))
         if count:
             confirm(f"Delete {counted(count, 'job')}, with all tasks and results?", yes=False)
     try:
         with tally.shown():
-            for job in find():
+            for job in find(refused):
                 if purging.purge(job, tally.add):
                     tally.jobs += 1
     except KeyboardInterrupt:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobkit.runtime.documents import look_document
-from jobkit.runtime.errors import UNREADABLE
+from jobkit.runtime.documents import look_document, refused_document
 from jobkit.runtime.model import Status
 from jobkit.runtime.operator import Operator
 from jobkit.runtime.repair import Look
@@ -19,24 +18,22 @@ _NOT_ENDED = (Status.QUEUED, Status.PROCESSING)
 
 def main(wanted: Wanted, *, force: bool, dry_run: bool, yes: bool, reason: str, json: bool, store: str) -> None:
     """Run `jobkit repair`; exit code 1 when a job could not be looked at."""
-    damaged: list[str] = []
     documents: list[dict[str, Any]] = []
-    with open_chosen(wanted, store=store, among=_NOT_ENDED) as (service, job_ids):
+    with open_chosen(wanted, store=store, among=_NOT_ENDED) as chosen:
         if wanted.is_filter and not dry_run:
             confirm("Repair all jobs that are found?", yes=yes)
-        operator = Operator(service, by=who())
-        for job_id in job_ids:
-            try:
-                look = operator.repair(job_id, force=force, reason=reason, dry_run=dry_run)
-            except UNREADABLE as exc:  # no reason to leave the others
-                damaged.append(str(exc))
-                continue
+        operator = Operator(chosen.service, by=who())
+
+        def repair(job_id: str) -> None:
+            look = operator.repair(job_id, force=force, reason=reason, dry_run=dry_run)
             documents.append(look_document(look, mended=not dry_run))
             if not json:
                 write_out(_text(look, mended=not dry_run))
+
+        chosen.each(repair)
     if json:
-        print_json({"schema": 1, "jobs": documents})
-    conclude(done=len(documents), refused=damaged, json=json)
+        print_json({"schema": 1, "jobs": documents, "refused": list(map(refused_document, chosen.refused))})
+    conclude(done=len(documents), refused=chosen.refused, store=store, json=json)
 
 
 def _text(look: Look, *, mended: bool) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobkit.runtime.documents import coming_round, retry_document
-from jobkit.runtime.errors import NothingToRetry, OptionsContradict
+from jobkit.runtime.documents import coming_round, refused_document, retry_document
+from jobkit.runtime.errors import OptionsContradict
 from jobkit.runtime.model import Chain, Status
 from jobkit.runtime.operator import Operator
 from jobkit.runtime.retry_choice import Choice
@@ -26,26 +26,24 @@ def main(
     json: bool,
     store: str,
 ) -> None:
-    """Run `jobkit retry`; exit code 1 when one of the jobs has nothing to retry."""
+    """Run `jobkit retry`; exit code 1 when one of the jobs has nothing to retry, or can't be read."""
     if tasks and len(wanted.job_ids) != 1:
         raise OptionsContradict(option="--task", reason="goes with one job, by its id")
     done: list[dict[str, Any]] = []
-    refused: list[str] = []
-    with open_chosen(wanted, store=store, among=(Status.FAILED,)) as (service, job_ids):
-        operator = Operator(service, by=who())
-        for job_id in job_ids:
-            try:
-                chain, choice = operator.retry(job_id, reason=reason, stage=stage, tasks=tasks, dry_run=dry_run)
-            except NothingToRetry as exc:
-                refused.append(str(exc))
-                continue
+    with open_chosen(wanted, store=store, among=(Status.FAILED,)) as chosen:
+        operator = Operator(chosen.service, by=who())
+
+        def retry(job_id: str) -> None:
+            chain, choice = operator.retry(job_id, reason=reason, stage=stage, tasks=tasks, dry_run=dry_run)
             done.append(retry_document(chain, choice, retried=not dry_run))
             if not json:
                 write_out(f"job {job_id[:12]} {chain.job.job_type}: {_what(chain, choice)}\n")
+
+        chosen.each(retry)
     if json:
-        print_json({"schema": 1, "jobs": done})
+        print_json({"schema": 1, "jobs": done, "refused": list(map(refused_document, chosen.refused))})
     hint = "" if dry_run else worker_hint(store)
-    conclude(done=len(done), refused=refused, json=json, hint=hint)
+    conclude(done=len(done), refused=chosen.refused, store=store, json=json, hint=hint)
 
 
 def _what(chain: Chain, choice: Choice) -> str:

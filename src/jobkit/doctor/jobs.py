@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
-from jobkit.runtime.errors import UNREADABLE, UnknownJob
+from jobkit.runtime.errors import UNREADABLE, JobkitError, RowDamaged, UnknownJob
 from jobkit.runtime.figures import counted
 from jobkit.runtime.inspected import Weight
 from jobkit.runtime.inspection import Inspection
@@ -89,6 +89,18 @@ def check_active(access: Access, opened: Opened, *, write: bool) -> Iterator[Fin
 
 def check_job(job_id: str, access: Access, opened: Opened, *, write: bool) -> Iterator[Finding]:
     """Tell which invariants a job breaks, and what keeps it from moving. Raises UnknownJob."""
+    try:
+        yield from _check_job(job_id, access, opened, write=write)
+    except UNREADABLE as exc:
+        yield _unread(job_id, exc)
+
+
+def _unread(job_id: str, error: JobkitError) -> Finding:
+    fix = "undo the change by hand" if isinstance(error, RowDamaged) else "use the jobkit that wrote it"
+    return _TELL.error(f"job {job_id[:_SHOWN]}", str(error), fix)
+
+
+def _check_job(job_id: str, access: Access, opened: Opened, *, write: bool) -> Iterator[Finding]:
     repository = opened.service.repository
     chain = repository.get_chain(job_id)
     name = f"job {job_id[:_SHOWN]}"
@@ -142,8 +154,7 @@ def _look(listed: Listed, access: Access, opened: Opened, *, write: bool) -> tup
     except UnknownJob:  # its submit is at work, or has died before it wrote the job
         return _Seen.MOVING, []
     except UNREADABLE as exc:
-        fix = "undo the change by hand, or use the jobkit that wrote it"
-        return _Seen.BROKEN, [_TELL.error(name, str(exc), fix)]
+        return _Seen.BROKEN, [_unread(job_id, exc)]
     names = [finding.name for finding in look.findings if _holds(finding.name, look, listed, now)]
     if names:
         return _Seen.BROKEN, list(_told(look, names, access))

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from .errors import UNREADABLE, UnknownJob
+from .errors import UNREADABLE, JobIsBeingPurged, SourcesUnknown, UnknownJob
 from .model import JobRecord, Listed
 from .operator import Operator
 from .purging import Purging, TimeIsUp
 from .selection import Selection
 from .service import Service
+from .unread import Refused, unread_text
 
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -69,8 +70,10 @@ class Caretaker:
             for entry in entries:
                 index.forget(entry, now)
             return
+        except JobIsBeingPurged:  # it has ended, and goes
+            return
         except UNREADABLE as exc:  # no reason to leave the others
-            care.damaged.append(str(exc))
+            care.damaged.append(unread_text(job_id, exc))
             return
         care.looked_at += 1
         care.mended += [(look.chain.job, finding.name) for finding in look.findings]
@@ -83,11 +86,12 @@ class Caretaker:
             if self._service.clock.now() >= until:
                 raise TimeIsUp
 
+        refused: list[Refused] = []
         try:
-            ended_before = self._service.clock.now() - retention
-            for job in self._purging.find(Selection(), ended_before, damaged=care.damaged):
+            for job in self._purging.find(Selection(), self._service.clock.now() - retention, refused):
                 care.purged += self._purging.purge(job, count)
         except TimeIsUp:
             care.is_complete = False
-        except UNREADABLE as exc:  # of an active job: which other's results it reads is not known
-            care.damaged.append(f"nothing is purged: {exc}")
+        except SourcesUnknown as exc:
+            care.damaged.append(str(exc))
+        care.damaged += [unread_text(each.job_id, each.error) for each in refused]

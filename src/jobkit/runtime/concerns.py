@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -12,10 +12,12 @@ from .findings import QUIET_S
 from .inspected import Diagnosis, Weight
 from .messages import POISON_SUFFIX
 from .overview import ActiveJob, Concern, Installation
+from .unread import Unread, look_command, unread_text
 
 UNATTENDED_S: Final = 60.0  # so long a message may wait before it is asked who takes it
 STILL_S: Final = 600.0  # so long a job may show no sign of life, and nothing explain it
 MOST_DIAGNOSED: Final = 3
+MOST_UNREAD: Final = 5  # jobs that are named
 
 
 def find_concerns(found: Installation, *, diagnose: Callable[[str], Diagnosis], store: str) -> Iterator[Concern]:
@@ -24,8 +26,7 @@ def find_concerns(found: Installation, *, diagnose: Callable[[str], Diagnosis], 
     `diagnose` is asked about the few jobs, by their ids, that have been still for longest. `store` is what a command
     needs to use the same store, such as ` --store azure`.
     """
-    for each in found.damaged:
-        yield _damaged(each, store)
+    yield from _unread(found.unread, store)
     unattended = _unattended(found, store)
     if unattended is not None:
         yield unattended
@@ -37,7 +38,7 @@ def find_concerns(found: Installation, *, diagnose: Callable[[str], Diagnosis], 
         except UnknownJob:  # purged just now
             continue
         except UNREADABLE as exc:
-            yield _damaged(str(exc), store)
+            yield from _unread([Unread.of(job.chain.job, exc)], store)
     still = [job for job in quiet[MOST_DIAGNOSED:] if _is_still(found, job, STILL_S)]
     if still:
         jobs = "1 more job shows" if len(still) == 1 else f"{len(still)} more jobs show"
@@ -49,8 +50,14 @@ def find_concerns(found: Installation, *, diagnose: Callable[[str], Diagnosis], 
         )
 
 
-def _damaged(text: str, store: str) -> Concern:
-    return Concern(name="damaged row", text=text, since=None, command=f"jobkit inspect jobs{store}")
+def _unread(jobs: Sequence[Unread], store: str) -> Iterator[Concern]:
+    """Name the jobs that can't be read, and count those that are too many to name."""
+    for job in jobs[:MOST_UNREAD]:
+        text = unread_text(job.job_id, job.error, job.job_type)
+        yield Concern(name="unread", text=text, since=None, command=look_command(job.job_id, store))
+    if more := len(jobs[MOST_UNREAD:]):
+        text = f"{counted(more, 'more job')} can't be read"
+        yield Concern(name="unread", text=text, since=None, command=f"jobkit inspect jobs{store}")
 
 
 def _is_still(found: Installation, job: ActiveJob, seconds: float) -> bool:

@@ -9,8 +9,10 @@ from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 
+from .aliases import alias_problem
 from .context import JobContext
 from .errors import InvalidController
+from .signatures import method_problems
 from .stage import Stage, stage
 
 J = TypeVar("J")
@@ -121,9 +123,8 @@ def _check(cls: type[BaseController[Any]]) -> None:
         raise wrong(f"job_type {job_type!r} must be lower-case letters, digits and underscores, a letter first")
     if type(cls.version) is not int or cls.version < 1:
         raise wrong(f"version is {cls.version!r}, must be a whole number from 1")
-    if not _may_be_params(cls.params_type):
-        name = getattr(cls.params_type, "__name__", str(cls.params_type))
-        raise wrong(f"its parameters are {name}, must be a pydantic model or dict[str, Any]")
+    if problem := _params_problem(cls.params_type):
+        raise wrong(problem)
     if not cls.stages:
         raise wrong('it has no stage: decorate a method with @stage("name")')
     if len(cls.stages) > MAX_STAGES:
@@ -131,19 +132,23 @@ def _check(cls: type[BaseController[Any]]) -> None:
     for found in cls.stages:
         if not isinstance(found, Stage):  # pyright: ignore[reportUnnecessaryIsInstance] - users need not type
             raise wrong(f"stages holds {found!r}, which was not made by @stage")
-    for name, option, reason in _stage_problems(cls):
+    for name, option, reason in _function_problems(cls):
         raise wrong(reason, name, option)
 
 
-def _may_be_params(annotation: Any) -> bool:
+def _params_problem(annotation: Any) -> str:
     found: Any = get_origin(annotation) or annotation
-    return found is Any or (
-        isinstance(found, type) and (issubclass(found, (BaseModel, dict)) or is_dataclass(annotation))
-    )
+    is_class = isinstance(found, type)
+    if found is Any or (is_class and (issubclass(found, (BaseModel, dict)) or is_dataclass(annotation))):
+        return alias_problem(annotation)
+    name = getattr(annotation, "__name__", str(annotation))
+    return f"its parameters are {name}, must be a pydantic model or dict[str, Any]"
 
 
-def _stage_problems(cls: type[BaseController[Any]]) -> Iterator[tuple[str | None, str | None, str]]:
-    """Yield what is wrong with each stage: its name, the option and the reason."""
+def _function_problems(cls: type[BaseController[Any]]) -> Iterator[tuple[str | None, str | None, str]]:
+    """Yield what is wrong with the methods and with each stage: its name, the option and the reason."""
+    for reason in method_problems(cls):
+        yield None, None, reason
     slugs: dict[str, str] = {}
     for own in cls.stages:
         for option, reason in own.problems():

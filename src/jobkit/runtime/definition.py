@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -20,9 +21,18 @@ _ADAPTERS: WeakKeyDictionary[type, TypeAdapter[Any]] = WeakKeyDictionary()
 
 
 def validate_params(controller: type[BaseController[J]], given: Any) -> J:
-    """Read parameters and fill in defaults. Raises InvalidParams with a line for each wrong field."""
+    """Read parameters, by names or aliases, and fill in defaults. Raises InvalidParams with a line for each wrong field."""
+    return _validated(controller, given, by_alias=True)
+
+
+def read_params(controller: type[BaseController[J]], params_json: str) -> J:
+    """Read parameters that a job's row holds, by names alone. Raises InvalidParams when they fit the code no more."""
+    return _validated(controller, json.loads(params_json), by_alias=False)
+
+
+def _validated(controller: type[BaseController[J]], given: Any, *, by_alias: bool) -> J:
     try:
-        valid: J = params_adapter(controller).validate_python(given)
+        valid: J = params_adapter(controller).validate_python(given, by_alias=by_alias, by_name=True)
     except ValidationError as exc:
         raise InvalidParams(job_type=controller.job_type, problems=describe_validation(exc)) from exc
     return valid

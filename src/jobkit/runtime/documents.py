@@ -14,6 +14,7 @@ from .poison import Done, Found, PoisonMessage
 from .repair import Look
 from .retry_choice import Choice
 from .rows import write_time
+from .unread import Refused
 
 SCHEMA: Final = 1
 
@@ -141,6 +142,11 @@ def retry_document(chain: Chain, choice: Choice, *, retried: bool) -> dict[str, 
         "tasks": choice.count(chain) if chain.job.status.ended else None,
         "retried": retried,
     }
+
+
+def refused_document(refused: Refused) -> dict[str, Any]:
+    """Write a job that something was not done to, and why."""
+    return {"job_id": refused.job_id, "error": type(refused.error).__name__, "detail": str(refused.error)}
 
 
 def poison_document(found: Found, *, limit: int | None = None) -> dict[str, Any]:

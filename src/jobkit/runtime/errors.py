@@ -28,6 +28,7 @@
     ├── JobHasEnded                   nothing can be cancelled any more
     ├── NothingToRetry                the job has not failed
     ├── NotToBePurged                 the job is still needed
+    ├── SourcesUnknown                which jobs are still needed is not known
     ├── JobIsBeingPurged              what is left of a job is no use any more
     ├── CodeChanged                   a job is at a stage that its controller has no more
     ├── HookFailed                    a controller's `on_complete` raised
@@ -254,6 +255,18 @@ class NotToBePurged(JobkitError):
         """Name the job and what it is needed for."""
         self.job_id, self.reason = job_id, reason
         super().__init__(f"job {job_id[:12]} is kept: {reason}")
+
+
+class SourcesUnknown(JobkitError):
+    """Raised when nothing can be deleted, since whose results an active job reads can't be told."""
+
+    def __init__(self, *, job_id: str, reason: str) -> None:
+        """Name the active job and why it can't be read."""
+        self.job_id, self.reason = job_id, reason
+        super().__init__(
+            f"nothing is purged: active job {job_id[:12]} can't be read, so nobody knows whose results it needs: {reason}"
+            f"\n  What is broken: jobkit doctor --job {job_id[:12]}"
+        )
 
 
 class JobIsBeingPurged(JobkitError):

@@ -15,15 +15,18 @@ from typing import Any, Final
 
 from .counting import Counting
 from .errors import UNREADABLE
-from .model import Chain, Listed, StageState, TaskRecord
+from .model import Chain, JobRecord, Listed, StageState, TaskRecord
 from .outbox import Each
 from .overview import NEWEST, WINDOW_S, ActiveJob, Installation, Pulse, QueueLook
+from .payload import stored_json
 from .processing import QUEUES
 from .pulse import ends_of_closed, read_pulse, workers_of
 from .queue_look import look_at_queue
 from .rates import Ends, throughput
 from .repository import Repository
+from .selection import UNKNOWN_TIME
 from .storage.ports import Queues
+from .unread import Unread
 
 MOST_COUNTED: Final = 1_000  # active jobs
 SHOWN: Final = 10  # jobs of a kind
@@ -35,7 +38,7 @@ class _Found:
     queues: dict[str, QueueLook] = field(default_factory=dict[str, QueueLook])
     chains: dict[str, Chain] = field(default_factory=dict[str, Chain])
     pulses: dict[str, Pulse] = field(default_factory=dict[str, Pulse])
-    damaged: list[str] = field(default_factory=list[str])
+    unread: dict[str, Unread] = field(default_factory=dict[str, Unread])
     workers: dict[str, datetime] = field(default_factory=dict[str, datetime])
 
 
@@ -61,7 +64,7 @@ class Glance:
 
         self._each(QUEUES, look)
         listed = list(islice(self._repository.index.active(), MOST_COUNTED + 1))
-        active = {entry.job_id: entry for entry in sorted(listed, key=lambda entry: entry.created_at, reverse=True)}
+        active = {entry.job_id: entry for entry in sorted(listed, key=_created_at, reverse=True)}
         self._read_chains(active, found)
         chains = sorted(found.chains.values(), key=lambda chain: chain.job.created_at, reverse=True)
         shown = [chain for chain in chains if not chain.job.status.ended][:SHOWN]
@@ -86,7 +89,7 @@ class Glance:
             kept_poison=self._repository.count_kept_poison(),
             living=living,
             throughput=throughput(ends, until=now, bin_s=BIN_S, bins=int(WINDOW_S / BIN_S)),
-            damaged=tuple(sorted(found.damaged)),
+            unread=tuple(found.unread[job_id] for job_id in sorted(found.unread)),
         )
 
     def _read_chains(self, active: Mapping[str, Listed], found: _Found) -> None:
@@ -99,9 +102,10 @@ class Glance:
         known = {key: chain for key, chain in self._ended.items() if key in once and key[0] not in active}
 
         def read(entry: Listed) -> None:
-            with _damage_kept(found):
+            with _kept_if_unread(entry, found):
                 chain = self._repository.find_chain(entry.job_id)
                 if chain is not None and chain.job.epoch == entry.epoch:
+                    stored_json(chain.job.params_json, job_id=entry.job_id, name="params")
                     found.chains[entry.job_id] = chain
 
         self._each([entry for key, entry in once.items() if key not in known], read)
@@ -112,7 +116,7 @@ class Glance:
         """Read how fast the tasks of a job's stage end, if they run."""
         stage = chain.current_stage
         if stage is not None and stage.state is StageState.SEALED:
-            with _damage_kept(found):
+            with _kept_if_unread(chain.job, found):
                 count = self._counting.count(stage)
                 found.pulses[chain.job.job_id] = read_pulse(self._repository, stage, count, since=since)
 
@@ -121,7 +125,7 @@ class Glance:
         job = chain.job
         key = (job.job_id, job.epoch, job.round)
         ran = [stage for stage in chain.stages if stage.last_index is not None]
-        with _damage_kept(found):
+        with _kept_if_unread(job, found):
             if key not in self._last_tasks and ran:
                 self._last_tasks[key] = list(self._repository.timed_tasks(ran[-1], ran[-1].last_index or 0, 1))
             _join(found.workers, workers_of(self._last_tasks.get(key, ())))
@@ -133,12 +137,16 @@ def _may_be_active(entry: Listed, found: _Found) -> bool:
     return chain is None or not chain.job.status.ended
 
 
+def _created_at(entry: Listed) -> datetime:
+    return entry.created_at or UNKNOWN_TIME
+
+
 @contextlib.contextmanager
-def _damage_kept(found: _Found) -> Generator[None]:
+def _kept_if_unread(listed: Listed | JobRecord, found: _Found) -> Generator[None]:
     try:
         yield
     except UNREADABLE as exc:
-        found.damaged.append(str(exc))
+        found.unread[listed.job_id] = Unread.of(listed, exc)
 
 
 def _join(workers: dict[str, datetime], more: Mapping[str, datetime]) -> None:

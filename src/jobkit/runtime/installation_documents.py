@@ -7,21 +7,31 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from .documents import SCHEMA, job_document, time_or_none
+from .documents import SCHEMA, job_document, refused_document, time_or_none
 from .messages import Kind
 from .model import Chain, JobRecord, task_id
 from .overview import ActiveJob, Concern, Installation, Page, Peeked, QueueLook
 from .rates import Throughput
 from .rows import write_time
+from .unread import Refused, Unread
 
 
 def jobs_document(page: Page) -> dict[str, Any]:
     """Write a page of jobs as JSON data: each without its stages and its result, which `inspect job` has."""
     return {
         "schema": SCHEMA,
-        "jobs": [listed_document(job) for job in page.jobs],
+        "jobs": [listed_document(line) for line in page.lines if isinstance(line, JobRecord)],
         "next": page.after,
-        "damaged": list(page.damaged),
+        "unread": [_unread_document(line) for line in page.lines if isinstance(line, Unread)],
+    }
+
+
+def _unread_document(unread: Unread) -> dict[str, Any]:
+    """Write a job that could not be read as JSON data: what the index says of it, and why."""
+    return {
+        **refused_document(Refused(job_id=unread.job_id, error=unread.error)),
+        "job_type": unread.job_type,
+        "created_at": time_or_none(unread.created_at),
     }
 
 
@@ -82,6 +92,7 @@ def installation_document(found: Installation, worries: Iterable[Concern]) -> di
             "jobs": [_active_document(job, found.at) for job in found.active],
         },
         "ended": [_ended_document(chain) for chain in found.ended],
+        "unread": list(map(_unread_document, found.unread)),
         "looked_at": found.looked_at,
         "queues": [queue_document(look, peek=0) for look in found.queues],
         "kept_poison": found.kept_poison,

@@ -66,8 +66,11 @@ class JobIndex:
         self._delete(_only(rows.recent_row(job)))
 
     def forget(self, entry: Listed, now: datetime) -> None:
-        """Delete a row that lists a job which is not there, unless the job may still come (idempotent)."""
-        if now - entry.created_at > LISTED_AHEAD:
+        """Delete a row that lists a job which is not there, unless the job may still come (idempotent).
+
+        One that does not say when it was written stays.
+        """
+        if entry.created_at is not None and now - entry.created_at > LISTED_AHEAD:
             self._delete(_only(entry.key))
 
     def forget_stale(self, entry: Listed, job: JobRecord, now: datetime) -> None:

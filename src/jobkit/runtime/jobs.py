@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from .context import JobContext, StageResults, TaskFailure, TaskResult
 from .controller import BaseController
-from .definition import number_of, validate_params
+from .definition import number_of, read_params
 from .errors import CodeChanged
 from .model import Failure, JobRecord, StageRecord, StageState
 from .registry import Registry
@@ -87,7 +87,7 @@ class Jobs:
     def load(self, record: JobRecord, names: dict[int, str] | None = None) -> LoadedJob:
         """Make a job's controller and context. Raises UnknownJobType, InvalidParams."""
         controller = self._registry.get(record.job_type)
-        params = validate_params(controller, json.loads(record.params_json))
+        params = read_params(controller, record.params_json)
         reader = EarlierResults(self._repository, record, controller)
         context: JobContext[Any] = JobContext(
             job_id=record.job_id, job_type=record.job_type, params=params, reader=reader

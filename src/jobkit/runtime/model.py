@@ -171,6 +171,11 @@ class JobRecord:
         after = self.stage_numbers.index(number) + 1
         return self.stage_numbers[after] if after < len(self.stage_numbers) else None
 
+    def is_where(self, before: JobRecord) -> bool:
+        """Whether the job has not gone on since it was read before."""
+        now, then = ((job.epoch, job.round, job.status, job.stage) for job in (self, before))
+        return now == then
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRecord:
@@ -289,13 +294,14 @@ class Listed:
     """A job as the index lists it, under a `key`.
 
     Of an active one `looked_at` is when a repair first saw what its last look saw too, `visited_at` when it last looked.
+    What of the row can't be read is None: the job's own row has it too.
     """
 
     key: str
     job_id: str
     epoch: str
-    job_type: str
-    created_at: datetime
+    job_type: str | None
+    created_at: datetime | None
     looked_at: datetime | None = None
     visited_at: datetime | None = None
 

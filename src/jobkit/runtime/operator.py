@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from .errors import EntityChanged, EntityNotFound, JobHasEnded
+from .errors import EntityChanged, EntityExists, EntityNotFound, JobHasEnded, JobIsBeingPurged, UnknownJob
 from .messages import JOBS_QUEUE, Kind
-from .model import Audit, Chain
+from .model import Audit, Chain, JobRecord
 from .outbox import job_message
 from .reopening import Reopening
 from .repair import Look, Repair
@@ -33,13 +33,11 @@ class Operator:
 
         Tasks that have not started are failed, what runs ends by itself; with `now` it is told to (`task.cancelled`).
         Whoever works on the queues does it. Again is safe, and sends again. Returns the job as it was. Raises UnknownJob,
-        JobHasEnded.
+        JobHasEnded, JobIsBeingPurged.
         """
         chain = self.check_can_cancel(job_id)
         text = f"cancelled by {self._by}" + (f": {reason[:MAX_REASON_CHARS]}" if reason else "")
-        self.note(job_id, "cancel now" if now else "cancel", reason)
-        if now:
-            self._service.repository.end_now(chain.job)
+        self.note(chain.job, "cancel now" if now else "cancel", reason, ends=chain.job.round if now else None)
         self._service.outbox.send(JOBS_QUEUE, replace(job_message(Kind.CANCEL, chain.job), reason=text))
         return chain
 
@@ -62,32 +60,30 @@ class Operator:
         """
         repository = self._service.repository
         reopening = Reopening(self._service)
-        is_noted = dry_run
+        is_noted = False
         while True:
             chain = repository.get_chain(job_id)
             choice = choose(repository, chain, stage=stage, tasks=tasks)
-            if not is_noted:
-                self.note(job_id, _describe(stage, tasks), reason)
-                is_noted = True
             if dry_run:
                 return chain, choice
+            if not is_noted:
+                chain = replace(chain, job=self.note(chain.job, _describe(stage, tasks), reason))
+                is_noted = True
             if not chain.job.status.ended:
                 reopening.ask(chain.job)
                 return chain, choice
-            with contextlib.suppress(
-                EntityChanged, EntityNotFound
-            ):  # somebody else has begun it, or purged it: read again
+            with contextlib.suppress(EntityChanged, EntityNotFound):  # somebody else has begun it, or purged the job
                 reopening.begin(chain, choice)
                 return chain, choice
 
     def repair(self, job_id: str, *, force: bool = False, reason: str = "", dry_run: bool = False) -> Look:
-        """Look at a job and mend what is broken; with `dry_run` write nothing. Raises UnknownJob.
+        """Look at a job and mend what is broken; with `dry_run` write nothing. Raises UnknownJob, JobIsBeingPurged.
 
         `force` takes for lost what waits, and for dead what runs in a stage without a timeout.
         """
         look = Repair(self._service).look(job_id, force=force, note=not dry_run)
         if look.findings and not dry_run:
-            self.note(job_id, "repair: " + ", ".join(finding.name for finding in look.findings), reason)
+            self.note(look.chain.job, "repair: " + ", ".join(finding.name for finding in look.findings), reason)
             for finding in look.findings:
                 finding.do()
             self._service.repository.index.begin_looks(look.chain.job)
@@ -100,11 +96,26 @@ class Operator:
             raise JobHasEnded(job_id=job_id, status=chain.job.status.value)
         return chain
 
-    def note(self, job_id: str, action: str, reason: str) -> None:
-        """Keep what was done to a job, and why."""
-        service = self._service
-        audit = Audit(action=action, by=self._by, reason=reason[:MAX_REASON_CHARS], at=service.clock.now())
-        service.repository.add_audit(job_id, audit, token=service.outbox.token())
+    def note(self, job: JobRecord, action: str, reason: str, *, ends: int | None = None) -> JobRecord:
+        """Keep what is done to a job, and why, and that what runs of a round is to end, if it `ends` one. Return its row then.
+
+        Raises UnknownJob, JobIsBeingPurged when it is deleted meanwhile: nothing is kept of it then.
+        """
+        repository, token = self._service.repository, self._service.outbox.token()
+        audit = Audit(action=action, by=self._by, reason=reason[:MAX_REASON_CHARS], at=self._service.clock.now())
+        while True:
+            if job.is_purging:
+                raise JobIsBeingPurged(job_id=job.job_id)
+            try:
+                return repository.add_audit(job, audit, token=token, ends=ends)
+            except (EntityChanged, EntityExists, EntityNotFound):  # the job goes on, or it was done
+                is_kept = repository.has_audit(job.job_id, audit, token=token)
+                found = repository.find_job(job.job_id)
+            if found is None or found.epoch != job.epoch:
+                raise UnknownJob(job_id=job.job_id)
+            job = found
+            if is_kept:
+                return job
 
 
 def _describe(stage: str | None, tasks: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 
 from .errors import did_you_mean
 from .model import OnFailure, Policy
+from .signatures import call_problem
 
 DEFAULT_RETRY_DELAY: Final = timedelta(seconds=2)
 MAX_ATTEMPTS: Final = 100
@@ -89,17 +90,10 @@ class Options:
         skip_if = cast("object", self.skip_if)
         if skip_if is None:
             return []
-        if not callable(skip_if):
-            return [f"is {skip_if!r}, must be a function of the job context"]
         if inspect.iscoroutinefunction(skip_if):
             return ["must be a plain function, not async"]
-        try:
-            inspect.signature(skip_if).bind(None)
-        except TypeError:
-            return [f"must take (job), not {inspect.signature(skip_if)}"]
-        except ValueError:  # a built-in that does not tell
-            return []
-        return []
+        problem = call_problem(skip_if, "(job)", 1)
+        return [problem] if problem else []
 
 
 def _is_whole(value: object, least: int, most: int | None) -> bool:

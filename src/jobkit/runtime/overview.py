@@ -12,6 +12,7 @@ from .inspected import Count
 from .messages import Message
 from .model import Chain, JobRecord, StageRecord, TaskRecord
 from .rates import Ends, Throughput, left_at_rate_s, rate_a_second
+from .unread import Unread
 
 NEWEST: Final = 100  # jobs whose rows are read for a glance
 WINDOW_S: Final = 300.0  # of throughput
@@ -74,14 +75,10 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Some of the jobs that a filter finds. `after` is the id to list those after it; None when there are no more.
+    """Some of the jobs that a filter finds. `after` is the id to list those after it; None when there are no more."""
 
-    `damaged` says which jobs' rows could not be read; they are not among `jobs`.
-    """
-
-    jobs: tuple[JobRecord, ...]
+    lines: tuple[JobRecord | Unread, ...]
     after: str | None
-    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +146,7 @@ class Installation:
     Of `active_count`, the jobs listed as active, there may be more unless `counted_all`. `workers` has the last sign of
     life of each instance that the rows tell of; `kept_poison` counts the messages that could not be understood and were
     kept; `living` is how many processes have the store open to work on it, None
-    where a store can't tell. `damaged` says which rows could not be read.
+    where a store can't tell. `unread` are the jobs that could not be read.
     """
 
     at: datetime
@@ -163,7 +160,7 @@ class Installation:
     kept_poison: int
     living: int | None
     throughput: Throughput
-    damaged: tuple[str, ...]
+    unread: tuple[Unread, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,11 +56,11 @@ class Codec:
         if self.is_plain:
             return to_json(plain_json(value, what=what))
         try:
-            text = self._adapter.dump_json(value, warnings="error").decode()
+            text = self._adapter.dump_json(value, warnings="error", by_alias=False).decode()
         except (PydanticSerializationError, UnicodeEncodeError) as exc:
             raise NotJson(what=what, where=self.type_name, reason=f"was declared, and the value is not: {exc}") from exc
         try:
-            same = bool(self._adapter.validate_json(text) == value)
+            same = bool(self.decode(text) == value)
         except ValueError as exc:
             why = "; ".join(describe_validation(exc)) if isinstance(exc, ValidationError) else str(exc)
             reason = f"does not come back from JSON as {self.type_name}: {why}"
@@ -72,8 +72,8 @@ class Codec:
         return text
 
     def decode(self, text: str) -> Any:
-        """Read what `encode` wrote. Raises ValueError (of pydantic) when the type has changed since."""
-        return json.loads(text) if self.is_plain else self._adapter.validate_json(text)
+        """Read what `encode` wrote, or users by aliases. Raises ValueError (of pydantic) when the type has changed since."""
+        return json.loads(text) if self.is_plain else self._adapter.validate_json(text, by_alias=True, by_name=True)
 
     @property
     def type_name(self) -> str:

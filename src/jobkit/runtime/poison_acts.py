@@ -12,7 +12,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from .errors import UNREADABLE, EntityChanged, EntityNotFound, LimitExceeded, RowDamaged, StoreUnavailable
+from .errors import (
+    UNREADABLE,
+    EntityChanged,
+    EntityNotFound,
+    JobIsBeingPurged,
+    LimitExceeded,
+    RowDamaged,
+    StoreUnavailable,
+    UnknownJob,
+)
 from .figures import counted
 from .messages import POISON_SUFFIX, Incoming
 from .operator import Operator
@@ -65,9 +74,13 @@ class PoisonActs:
             self._poisoned.try_again(_incoming(message, message_id))
 
     def _note(self, found: Sequence[PoisonMessage], action: str, reason: str) -> None:
-        counts = Counter(each.outlook.job.job_id for each in found if each.outlook and each.outlook.job)
-        for job_id, count in counts.items():
-            Operator(self._service, by=self._by).note(job_id, f"{action}: {counted(count, 'message')}", reason)
+        jobs = [each.outlook.job for each in found if each.outlook and each.outlook.job]
+        counts = Counter(job.job_id for job in jobs)
+        for job_id, job in {job.job_id: job for job in jobs}.items():
+            with contextlib.suppress(UnknownJob, JobIsBeingPurged, *UNREADABLE):  # then there is nothing to note it in
+                Operator(self._service, by=self._by).note(
+                    job, f"{action}: {counted(counts[job_id], 'message')}", reason
+                )
 
     def _each(self, found: Sequence[PoisonMessage], act: Act) -> list[Done]:
         """Act on each message, then remove it."""

@@ -11,11 +11,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from .errors import EntityChanged, EntityNotFound, InvalidFilter, NotToBePurged
+from .errors import UNREADABLE, EntityChanged, EntityNotFound, InvalidFilter, NotToBePurged, SourcesUnknown
 from .model import JobRecord, Listed, Status
 from .selection import Selection
 from .service import Service
 from .submission import JOB_SOURCE
+from .unread import Refused, without_unread
 
 _ENDED: Final = frozenset({Status.COMPLETED, Status.FAILED})
 
@@ -32,26 +33,23 @@ class Purging:
         self._service = service
         self._repository = service.repository
 
-    def find(
-        self, selection: Selection, ended_before: datetime, *, damaged: list[str] | None = None
-    ) -> Iterator[JobRecord]:
+    def find(self, selection: Selection, ended_before: datetime, refused: list[Refused]) -> Iterator[JobRecord]:
         """Yield the jobs to purge, newest first: those of the selection that ended before then and that nobody needs.
 
-        Rows that list jobs which are gone are deleted on the way. With `damaged`, a job whose row can't be read is told
-        there and left; without it that raises RowDamaged or StoreTooNew, as one of an active job always does. Raises
-        InvalidFilter for statuses of open jobs.
+        Rows that list jobs which are gone are deleted on the way; a job that can't be read is `refused`. Raises
+        InvalidFilter for statuses of open jobs, SourcesUnknown when it is an active job that can't be read.
         """
         for status in selection.statuses - _ENDED:
             raise InvalidFilter(name="status", value=status.value, reason="only jobs that have ended are deleted")
         sources = self._sources_in_use()
         wanted = replace(selection, statuses=selection.statuses or _ENDED, before=ended_before)
-        found = wanted.find(self._repository, self._service.outbox.each, on_gone=self._forget, damaged=damaged)
-        for job in found:
+        found = wanted.find(self._repository, self._service.outbox.each, on_gone=self._forget)
+        for job in without_unread(found, refused):
             if job.updated_at <= ended_before and self._why_not(job, sources) is None:
                 yield job
 
     def check(self, job_id: str) -> JobRecord:
-        """Return a job that may be purged. Raises UnknownJob, NotToBePurged."""
+        """Return a job that may be purged. Raises UnknownJob, NotToBePurged, SourcesUnknown."""
         job = self._repository.get_chain(job_id).job
         reason = self._why_not(job, self._sources_in_use())
         if reason is not None:
@@ -82,13 +80,16 @@ class Purging:
         return "an active job reads its results" if job.job_id in sources else None
 
     def _sources_in_use(self) -> set[str]:
-        """Return the ids of jobs whose results a job reads that has not ended."""
-        found = (self._repository.find_job(entry.job_id) for entry in self._repository.index.active())
-        return {
-            job.source.removeprefix(JOB_SOURCE)
-            for job in found
-            if job is not None and job.source is not None and job.source.startswith(JOB_SOURCE)
-        }
+        """Return the ids of jobs whose results a job reads that has not ended. Raises SourcesUnknown."""
+        found: set[str] = set()
+        for job_id in self._repository.index.active_ids():
+            try:
+                job = self._repository.find_job(job_id)
+            except UNREADABLE as exc:
+                raise SourcesUnknown(job_id=job_id, reason=str(exc)) from exc
+            if job is not None and job.source is not None and job.source.startswith(JOB_SOURCE):
+                found.add(job.source.removeprefix(JOB_SOURCE))
+        return found
 
     def _forget(self, entry: Listed) -> None:
         self._repository.index.forget(entry, self._service.clock.now())

@@ -190,7 +190,9 @@ class Repair:
 
     def _count(self, chain: Chain, stage: StageRecord | None, *, force: bool) -> _Census:
         found = _Census()
-        digest = hashlib.sha256(f"{chain.job.etag} {stage.etag if stage else ''}".encode())
+        job = chain.job  # by what it is at: that somebody noted something in its row is no movement
+        moved = f"{job.status} {job.stage} {job.round} {job.updated_at}"
+        digest = hashlib.sha256(f"{moved} {stage.etag if stage else ''}".encode())
         if stage is not None and stage.state is StageState.SEALED:
             now = self._service.clock.now()
             marked = self._repository.marked_shards(stage)

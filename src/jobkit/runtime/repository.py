@@ -496,13 +496,6 @@ class Repository:
         where = (Condition("started_at", "gt", ""),)
         return self._tasks(stage, first, size, where=where, select=(*_STATE, *_TIMES, "worker"))
 
-    def end_now(self, job: JobRecord) -> None:
-        """Note that the running tasks of a job's round are to end too (idempotent)."""
-        properties: Properties = {"row_version": rows.ROW_VERSION, "round": job.round}
-        with contextlib.suppress(EntityExists):
-            row = rows.end_now_row(job.epoch, job.round)
-            self._tables.insert(rows.JOBS, Entity(partition=job.job_id, row=row, properties=properties))
-
     def is_to_end_now(self, job_id: str, epoch: str, round_: int) -> bool:
         """Whether the running tasks of a job's round are to end."""
         try:
@@ -549,8 +542,13 @@ class Repository:
 
     # What operators did
 
-    def add_audit(self, job_id: str, audit: Audit, *, token: str) -> None:
-        """Keep in a job's partition what somebody did to it; `token` sets apart what was done at the same moment."""
+    def add_audit(self, job: JobRecord, audit: Audit, *, token: str, ends: int | None = None) -> JobRecord:
+        """Keep what somebody did to a job, and that the running tasks of a round are to end too, if it `ends` one.
+
+        It is one transaction with a mark in the job's row, so that none of it outlives a job which is deleted meanwhile.
+        `token` sets apart what was done at the same moment. Returns the job as it is then. Raises EntityChanged,
+        EntityNotFound, EntityExists.
+        """
         properties: Properties = {
             "row_version": rows.ROW_VERSION,
             "action": audit.action,
@@ -558,9 +556,23 @@ class Repository:
             "reason": audit.reason,
             "at": rows.write_time(audit.at),
         }
-        row = f"audit-{int(audit.at.timestamp() * 1_000_000):016}-{token}"
-        with contextlib.suppress(EntityExists):  # a doubtful write of ours
-            self._tables.insert(rows.JOBS, Entity(partition=job_id, row=row, properties=properties))
+        mark = Entity(partition=job.job_id, row=rows.JOB_ROW, properties={"noted_at": properties["at"]})
+        kept = Entity(partition=job.job_id, row=rows.audit_row(audit, token), properties=properties)
+        operations: list[Operation] = [Update(mark, job.etag), Insert(kept)]
+        if ends is not None and not self.is_to_end_now(job.job_id, job.epoch, ends):
+            end: Properties = {"row_version": rows.ROW_VERSION, "round": ends}
+            operations.append(
+                Insert(Entity(partition=job.job_id, row=rows.end_now_row(job.epoch, ends), properties=end))
+            )
+        return replace(job, etag=self._tables.transact(rows.JOBS, operations)[0])
+
+    def has_audit(self, job_id: str, audit: Audit, *, token: str) -> bool:
+        """Whether what somebody did to a job has been kept."""
+        try:
+            self._tables.get(rows.JOBS, job_id, rows.audit_row(audit, token), select=())
+        except EntityNotFound:
+            return False
+        return True
 
     def audits(self, job_id: str) -> list[Audit]:
         """Read what operators did to a job, in order."""

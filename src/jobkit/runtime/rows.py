@@ -10,8 +10,9 @@ messages that could not be understood.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import pydantic_core
@@ -59,6 +60,9 @@ AUDIT_ROWS: Final = Span("audit-", "audit.")  # before the job row, in the order
 CHAIN_ROWS: Final = Span("job", "stage.")  # the job row and its stage rows, and no other: '.' follows '-'
 
 PREFIX_CHARS: Final = 500  # what may be put before an exception's own text
+
+_ACTIVE_KEY: Final = re.compile(rf"{ACTIVE}(?P<job_id>[^-]+)-(?P<epoch>.+)-\d+")
+_RECENT_KEY: Final = re.compile(rf"{RECENT}(?P<newest_first>\d{{16}})-(?P<job_id>[^-]+)-(?P<epoch>.+)")
 
 Properties = dict[str, Value]
 
@@ -120,6 +124,11 @@ def ref_partition(ref: TaskRef) -> str:
     return shard_partition(ref.job_id, ref.stage, ref.plan, ref.index // SHARD)
 
 
+def audit_row(audit: Audit, token: str) -> str:
+    """Return the key of a row of what an operator did; it is before the job row."""
+    return f"audit-{int(audit.at.timestamp() * 1_000_000):016}-{token}"
+
+
 def end_now_row(epoch: str, round_: int) -> str:
     """Return the key of the row which says that running tasks of a job's round are to end; it is before the job row."""
     return f"end-now-{epoch}-{round_:04}"
@@ -146,6 +155,11 @@ def newest_first(time: datetime) -> str:
     return f"{10**16 - int(time.timestamp() * 1_000_000):016}"
 
 
+def _time_of_key(text: str) -> datetime:
+    """Read what `newest_first` has written."""
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=10**16 - int(text))
+
+
 def after(prefix: str) -> str:
     """Return the end of the range of keys that begin with `prefix`."""
     return prefix + "~"
@@ -159,6 +173,15 @@ def write_time(time: datetime) -> str:
 
 def _time(value: object) -> datetime | None:
     return datetime.fromisoformat(value) if isinstance(value, str) else None
+
+
+def _time_or_none(value: object) -> datetime | None:
+    """Read a time in UTC; None for what is none."""
+    try:
+        found = _time(value)
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None else None
 
 
 def _moment(value: object) -> datetime:
@@ -456,18 +479,28 @@ def read_audit(entity: Entity) -> Audit:
     return Audit(action=str(p["action"]), by=str(p["by"]), reason=str(p["reason"]), at=_moment(p["at"]))
 
 
-@_named
 def read_listed(entity: Entity) -> Listed:
-    """Read a row that lists a job."""
+    """Read a row that lists a job. Which one its key says, so that a row which is damaged or newer hides no job.
+
+    Raises RowDamaged for a key that is none of ours.
+    """
     p = entity.properties
+    recent, active = _RECENT_KEY.fullmatch(entity.row), _ACTIVE_KEY.fullmatch(entity.row)
+    key = recent or active
+    if key is None:
+        raise RowDamaged(
+            partition=entity.partition, row=entity.row, reason="its key is that of no row which lists a job"
+        )
+    job_type = p.get("job_type")
+    created_at = _time_or_none(p.get("created_at"))
     return Listed(
         key=entity.row,
-        job_id=str(p["job_id"]),
-        epoch=str(p["epoch"]),
-        job_type=str(p["job_type"]),
-        created_at=_moment(p["created_at"]),
-        looked_at=_time(p.get("looked_at")),
-        visited_at=_time(p.get("visited_at")),
+        job_id=key["job_id"],
+        epoch=key["epoch"],
+        job_type=job_type if isinstance(job_type, str) else None,
+        created_at=_time_of_key(recent["newest_first"]) if created_at is None and recent else created_at,
+        looked_at=_time_or_none(p.get("looked_at")),
+        visited_at=_time_or_none(p.get("visited_at")),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
@@ -14,8 +14,11 @@ from .outbox import Each
 from .payload import stored_json, to_json
 from .repository import Repository
 from .times import read_time
+from .unread import Unread
 
 READ_AT_ONCE: Final = 100
+#: Stands for when a job was created, where nothing says it: after all others, newest first.
+UNKNOWN_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,44 +40,32 @@ class Selection:
         each: Each[Any],
         *,
         on_gone: Callable[[Listed], None] = lambda _: None,
-        damaged: list[str] | None = None,
         at_once: int = READ_AT_ONCE,
-    ) -> Iterator[JobRecord]:
+    ) -> Iterator[JobRecord | Unread]:
         """Yield the jobs that are meant, newest first, read lazily and `at_once` at a time (by `each`).
 
-        `on_gone` is told of each row that lists a job which is not there (any more, or yet). With `damaged`, a job whose
-        row can't be read is told there and left out; without it that raises RowDamaged or StoreTooNew.
-        When only jobs that have not ended are meant, the short list of active ones is read instead of all.
+        A job that can't be read, and may be meant by what the index says of it, is yielded as that. `on_gone` is told of
+        each row that lists a job which is not there (any more, or yet). When only jobs that have not ended are meant,
+        the short list of active ones is read instead of all.
         """
         listed = iter(self._listed(repository))
         while page := list(islice(listed, at_once)):
-            found: dict[tuple[str, str], JobRecord] = {}
-            unread: set[tuple[str, str]] = set()
+            found: dict[str, JobRecord | Unread | None] = {}
 
-            def read(
-                entry: Listed,
-                found: dict[tuple[str, str], JobRecord] = found,
-                unread: set[tuple[str, str]] = unread,
-            ) -> None:
+            def read(entry: Listed, found: dict[str, JobRecord | Unread | None] = found) -> None:
                 try:
                     job = repository.find_job(entry.job_id)
+                    if job is not None and job.epoch == entry.epoch:  # else the row has outlived its job
+                        found[entry.key] = job if self.allows(job) else None
                 except UNREADABLE as exc:
-                    if damaged is None:
-                        raise
-                    damaged.append(str(exc))
-                    unread.add((entry.job_id, entry.epoch))
-                    return
-                if job is not None and job.epoch == entry.epoch:  # else the row has outlived its job
-                    found[entry.job_id, entry.epoch] = job
+                    found[entry.key] = Unread.of(entry, exc)
 
             each(page, read)
             for entry in page:
-                job = found.pop((entry.job_id, entry.epoch), None)
-                if job is not None:
-                    if self.allows(job):
-                        yield job
-                elif (entry.job_id, entry.epoch) not in unread:
+                if entry.key not in found:
                     on_gone(entry)
+                elif (job := found[entry.key]) is not None:
+                    yield job
 
     @property
     def needs_rows(self) -> bool:
@@ -83,21 +74,24 @@ class Selection:
 
     def _listed(self, repository: Repository) -> Iterator[Listed]:
         if self.statuses and not any(status.ended for status in self.statuses):
-            newest_first = sorted(repository.index.active(), key=lambda entry: entry.created_at, reverse=True)
+            newest_first = sorted(
+                repository.index.active(), key=lambda entry: entry.created_at or UNKNOWN_TIME, reverse=True
+            )
             listed = iter({(entry.job_id, entry.epoch): entry for entry in newest_first}.values())  # a row a round
         else:
             listed = repository.index.recent(since=self.since, before=self.before)
         return (entry for entry in listed if self._may_mean(entry))
 
     def _may_mean(self, entry: Listed | JobRecord) -> bool:
-        return (
-            (not self.job_types or entry.job_type in self.job_types)
-            and (self.since is None or entry.created_at >= self.since)
-            and (self.before is None or entry.created_at <= self.before)
+        """Whether the type and the time are meant; what of a row of the index is not known may be."""
+        job_type, created_at = entry.job_type, entry.created_at
+        return (not self.job_types or job_type is None or job_type in self.job_types) and (
+            created_at is None
+            or ((self.since is None or created_at >= self.since) and (self.before is None or created_at <= self.before))
         )
 
     def allows(self, job: JobRecord) -> bool:
-        """Whether a job is one of those that are meant."""
+        """Whether a job is one of those that are meant. Raises RowDamaged when its parameters can't be read."""
         if not self._may_mean(job) or (self.statuses and job.status not in self.statuses):
             return False
         if not self.params:

@@ -716,12 +716,17 @@ class Service:
             self.end_job(job, result_json=result_json, error=error)  # then it is found ended, by whomever
 
     def end_job(self, job: JobRecord, *, result_json: str | None, error: Failure | None) -> None:
-        """End a job whose last stage is closed; leaves it as it is when its row has changed meanwhile."""
+        """End a job whose last stage is closed; leaves it as it is when it has gone on meanwhile."""
         token, now = self.outbox.token(), self.clock.now()
-        try:
-            self.repository.end_job(job, result_json=result_json, error=error, token=token, now=now)
-        except EntityChanged:
-            return
+        while True:
+            try:
+                self.repository.end_job(job, result_json=result_json, error=error, token=token, now=now)
+                break
+            except EntityChanged:
+                found = self.repository.find_job(job.job_id)
+            if found is None or not found.is_where(job):
+                return
+            job = found  # only something was noted in its row, such as what an operator did
         self.observe(Event(action=Action.ENDED, job_id=job.job_id, text=error.message if error else ""))
 
     def _tidy_up(self, job: JobRecord) -> None:

@@ -16,6 +16,7 @@ from .errors import DoesNotFit, InvalidController
 from .model import slug_of
 from .options import DEFAULT_RETRY_DELAY, Options
 from .payload import Codec, describe_validation
+from .signatures import call_problem
 
 J = TypeVar("J")
 T = TypeVar("T")
@@ -126,12 +127,10 @@ class Stage(Generic[J, T, R]):
         if inspect.isgeneratorfunction(self.task_function) or inspect.isasyncgenfunction(self.task_function):
             found.append("the task yields: return the result instead (a fan-out is registered with @<task>.fan_out)")
         for kind, function, argument in parts:
-            positional = [
-                p
-                for p in inspect.signature(function).parameters.values()
-                if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-            ]
-            if len(positional) != 2:
+            problem = call_problem(function, f"(self, {argument})", 2)
+            if problem:
+                found.append(f"{kind} {problem}")
+            elif _count_positional(function) != 2:
                 found.append(f"{kind} must take (self, {argument}), not {inspect.signature(function)}")
         if not found:
             try:
@@ -238,6 +237,11 @@ class stage:  # noqa: N801 - a decorator, used as @stage("name")
     def __call__(self, function: Callable[..., Any]) -> Stage[Any, Any, Any]:
         """Decorate the task."""
         return Stage(self.name, function, self.options)
+
+
+def _count_positional(function: Callable[..., Any]) -> int:
+    parameters = inspect.signature(function).parameters.values()
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
 
 
 def _origin(annotation: Any) -> Any:

@@ -11,10 +11,11 @@ from pydantic_core import PydanticSerializationError
 
 from .controller import BaseController
 from .definition import fields_not_in_id, params_adapter, select_stages, validate_params
-from .errors import InvalidSource, NotHashable, NotJson
+from .errors import InvalidSelection, InvalidSource, NotHashable, NotJson
 from .identity import canonical_identity, digest, hash_identity
 from .model import Chain, JobRecord, StageState, Status
 from .payload import MAX_RESULT_BYTES, Codec, check_size, plain_json
+from .readings import shows_reading
 
 JOB_SOURCE: Final = "job:"
 LIST_SOURCE: Final = "list:"
@@ -108,6 +109,8 @@ def prepare(
                 raise InvalidSource(source="the list", reason=f"{exc.where} {exc.reason}") from exc
             listed = check_size(text, what="the list", limit_bytes=MAX_RESULT_BYTES)
             source = LIST_SOURCE + digest(listed)
+    else:
+        _check_needs_no_source(controller, numbers)
     return Submission(
         controller=controller,
         params_json=params_json,
@@ -123,8 +126,8 @@ def _params_as_json(controller: type[BaseController[Any]], params: Any) -> Any:
     valid = validate_params(controller, params)
     adapter = params_adapter(controller)
     try:
-        as_json = adapter.dump_python(valid, mode="json", round_trip=True)
-        canonical = _canonical(adapter.dump_python(valid, round_trip=True), as_json)
+        as_json = adapter.dump_python(valid, mode="json", round_trip=True, by_alias=False)
+        canonical = _canonical(adapter.dump_python(valid, round_trip=True, by_alias=False), as_json)
         return plain_json(canonical, what="the parameters", where="params")
     except NotJson as exc:
         raise NotHashable(job_type=controller.job_type, reason=f"{exc.where} {exc.reason}") from exc
@@ -147,6 +150,19 @@ def _canonical(value: Any, as_json: Any) -> Any:
         items = [_canonical(one, item) for one, item in zip(inside, plain, strict=True)]
         return sorted(items, key=repr) if isinstance(value, set | frozenset) else items
     return plain
+
+
+def _check_needs_no_source(controller: type[BaseController[Any]], numbers: tuple[int, ...]) -> None:
+    """Raise InvalidSelection when the code of a chosen stage shows that it reads an earlier one that is not chosen."""
+    for number in numbers:
+        stage = controller.stages[number - 1]
+        for before, earlier in enumerate(controller.stages[: numbers[0] - 1], 1):
+            if shows_reading(stage, earlier):
+                reason = (
+                    f"stage {number} {stage.name!r} reads the results of stage {before} {earlier.name!r}, which is not "
+                    "chosen: name the job that has them, or a list of them (--from JOB|FILE|-)"
+                )
+                raise InvalidSelection(job_type=controller.job_type, reason=reason)
 
 
 def check_source(chain: Chain | None, *, job_id: str, job_type: str, before: int) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, overload
 
 from jobkit.runtime.context import JobContext, Reader, StageResults, TaskFailure, TaskResult
 from jobkit.runtime.controller import BaseController
-from jobkit.runtime.definition import number_of, validate_params
+from jobkit.runtime.definition import number_of, read_params
 from jobkit.runtime.errors import InvalidSelection, InvalidSetting, InvalidSource, WrongUsage
 from jobkit.runtime.execution import attempt_task
 from jobkit.runtime.jobs import EarlierResults, LoadedJob
@@ -180,7 +179,7 @@ def _load(
         context=JobContext(
             job_id=record.job_id,
             job_type=record.job_type,
-            params=validate_params(owner, json.loads(record.params_json)),
+            params=read_params(owner, record.params_json),
             reader=_reader(wanted, owner, earlier),
         ),
     )

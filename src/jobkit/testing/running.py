@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from jobkit.runtime.controller import BaseController
-from jobkit.runtime.definition import validate_params
+from jobkit.runtime.definition import read_params
 from jobkit.runtime.errors import InvalidParams, InvalidSource, WrongUsage
 from jobkit.runtime.payload import plain_json
 from jobkit.runtime.registry import Registry
@@ -116,7 +115,7 @@ def _outcome(controller: type[BaseController[J]], host: Host, store: JobStore, j
     chain = repository.get_chain(job_id)
     outcome = JobOutcome(
         controller=controller,
-        params=validate_params(controller, json.loads(chain.job.params_json)),
+        params=read_params(controller, chain.job.params_json),
         job=chain.job,
         stages=chain.stages,
         tasks=tuple(task for stage in chain.stages for task in repository.all_tasks(stage)),

@@ -76,7 +76,7 @@ def _worry(worry: Concern, found: Installation) -> RenderableType:
 
 def _active_title(found: Installation) -> str:
     if not found.active:
-        return "No active job"
+        return "No active job that could be read" if found.active_count else "No active job"
     if len(found.active) == found.active_count:
         return "Active jobs"
     of = f"{found.active_count:,}{'' if found.counted_all else ' or more'}"

@@ -22,6 +22,7 @@ from jobkit.runtime.errors import (
     NotToBePurged,
     PayloadRefused,
     PayloadTooLarge,
+    SourcesUnknown,
     StoreUnavailable,
     WrongUsage,
 )
@@ -35,6 +36,7 @@ _STATUS: Final[tuple[tuple[type[JobkitError], HTTPStatus], ...]] = (
     (NothingToRetry, HTTPStatus.CONFLICT),
     (NotToBePurged, HTTPStatus.CONFLICT),
     (JobIsBeingPurged, HTTPStatus.CONFLICT),
+    (SourcesUnknown, HTTPStatus.CONFLICT),
     (InvalidSetting, HTTPStatus.INTERNAL_SERVER_ERROR),  # the app's, not the caller's
     (WrongUsage, HTTPStatus.BAD_REQUEST),
     (PayloadTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
 import azure.functions as func
@@ -12,6 +12,7 @@ from jobkit.runtime.model import Status
 from jobkit.runtime.payload import to_json
 from jobkit.runtime.selection import Selection, read_selection
 from jobkit.runtime.service import Service
+from jobkit.runtime.unread import Refused, without_unread
 
 from .answers import BadRequest
 from .requests import read_body
@@ -75,8 +76,10 @@ class Body:
             now=service.clock.now(),
         )
 
-    def job_ids(self, service: Service, among: Iterable[Status]) -> Iterator[str]:
+    def job_ids(self, service: Service, among: Iterable[Status], refused: list[Refused]) -> Iterable[str]:
         """Return the whole ids of the jobs that are meant: those that are named, a filter's, or `all` active ones.
+
+        What a filter may mean and can't be read is `refused`.
 
         Raises BadRequest, InvalidFilter, UnknownJob, AmbiguousId.
         """
@@ -84,8 +87,8 @@ class Body:
         if [bool(named), self.is_filter, is_all].count(True) != 1:
             raise BadRequest("name jobs (job_ids) or give a filter (status, type, since, param), one of them")
         if named:
-            return iter(service.repository.resolve_job_ids(named))
+            return service.repository.resolve_job_ids(named)
         if is_all:
-            return iter(service.repository.index.active_ids())
+            return service.repository.index.active_ids()
         found = self.selection(service, among).find(service.repository, service.outbox.each)
-        return (job.job_id for job in found)
+        return (job.job_id for job in without_unread(found, refused))

@@ -9,20 +9,20 @@ from typing import Any, Final
 
 import azure.functions as func
 
-from jobkit.runtime.documents import SCHEMA, cancel_document, job_document, look_document, retry_document
-from jobkit.runtime.errors import (
-    UNREADABLE,
-    JobHasEnded,
-    JobIsBeingPurged,
-    NothingToRetry,
-    NotToBePurged,
-    UnknownJob,
+from jobkit.runtime.documents import (
+    SCHEMA,
+    cancel_document,
+    job_document,
+    look_document,
+    refused_document,
+    retry_document,
 )
 from jobkit.runtime.model import Status
 from jobkit.runtime.operator import Operator
 from jobkit.runtime.purging import Purging, TimeIsUp
 from jobkit.runtime.service import Service
 from jobkit.runtime.times import read_time
+from jobkit.runtime.unread import REFUSALS, Refused
 
 from .answers import BadRequest, answer_json
 from .app import App
@@ -34,7 +34,6 @@ MOST: Final = timedelta(seconds=60)
 MOST_JOBS: Final = 1_000
 
 _OPEN: Final = (Status.QUEUED, Status.PROCESSING)
-_REFUSALS: Final = (JobHasEnded, NothingToRetry, NotToBePurged, JobIsBeingPurged, UnknownJob, *UNREADABLE)
 
 
 def cancel_job(app: App, request: func.HttpRequest) -> func.HttpResponse:
@@ -71,7 +70,8 @@ def cancel_jobs(app: App, request: func.HttpRequest) -> func.HttpResponse:
         chain = operator.check_can_cancel(job_id) if dry_run else operator.cancel(job_id, reason=reason, now=now)
         return cancel_document(chain, cancelled=not dry_run)
 
-    return _many(app.service, body.job_ids(app.service, _OPEN), cancel)
+    refused: list[Refused] = []
+    return _many(app.service, body.job_ids(app.service, _OPEN, refused), refused, cancel)
 
 
 def retry_jobs(app: App, request: func.HttpRequest) -> func.HttpResponse:
@@ -84,7 +84,8 @@ def retry_jobs(app: App, request: func.HttpRequest) -> func.HttpResponse:
         chain, choice = operator.retry(job_id, reason=reason, stage=stage, dry_run=dry_run)
         return retry_document(chain, choice, retried=not dry_run)
 
-    return _many(app.service, body.job_ids(app.service, (Status.FAILED,)), retry)
+    refused: list[Refused] = []
+    return _many(app.service, body.job_ids(app.service, (Status.FAILED,), refused), refused, retry)
 
 
 def repair_jobs(app: App, request: func.HttpRequest) -> func.HttpResponse:
@@ -97,7 +98,8 @@ def repair_jobs(app: App, request: func.HttpRequest) -> func.HttpResponse:
         look = operator.repair(job_id, force=force, reason=reason, dry_run=dry_run)
         return look_document(look, mended=not dry_run)
 
-    return _many(app.service, body.job_ids(app.service, _OPEN), repair)
+    refused: list[Refused] = []
+    return _many(app.service, body.job_ids(app.service, _OPEN, refused), refused, repair)
 
 
 def purge_jobs(app: App, request: func.HttpRequest) -> func.HttpResponse:
@@ -123,27 +125,32 @@ def purge_jobs(app: App, request: func.HttpRequest) -> func.HttpResponse:
         return {"job_id": job.job_id, "status": job.status.value, "purged": is_purged}
 
     dry_run = body.flag("dry_run")
+    refused: list[Refused] = []
+    job_ids: Iterable[str]
     if older_than is None:
-        job_ids = iter(service.repository.resolve_job_ids(named))
+        job_ids = service.repository.resolve_job_ids(named)
     else:
         ended_before = read_time(older_than, "older_than", now=service.clock.now())
-        job_ids = (job.job_id for job in purging.find(body.selection(service), ended_before))
-    return _many(service, job_ids, purge, lambda: {"rows": None if dry_run else rows})
+        job_ids = (job.job_id for job in purging.find(body.selection(service), ended_before, refused))
+    return _many(service, job_ids, refused, purge, lambda: {"rows": None if dry_run else rows})
 
 
 def _many(
     service: Service,
     job_ids: Iterable[str],
+    refused: list[Refused],
     act: Callable[[str], dict[str, Any]],
     more: Callable[[], dict[str, Any]] = dict,
 ) -> func.HttpResponse:
-    """Do something to jobs; `complete` is false when there were too many for one request: the same one again goes on."""
+    """Do something to jobs, and tell which have `refused` it.
+
+    `complete` is false when there were too many for one request: the same one again goes on.
+    """
     until = service.clock.now() + MOST
     done: list[dict[str, Any]] = []
-    refused: list[dict[str, Any]] = []
     is_complete = True
-    for job_id in job_ids:
-        if len(done) + len(refused) >= MOST_JOBS or service.clock.now() >= until:
+    for count, job_id in enumerate(job_ids):
+        if count >= MOST_JOBS or service.clock.now() >= until:
             is_complete = False
             break
         try:
@@ -151,9 +158,10 @@ def _many(
         except TimeIsUp:
             is_complete = False
             break
-        except _REFUSALS as exc:
-            refused.append({"job_id": job_id, "error": type(exc).__name__, "detail": str(exc)})
-    return answer_json({"schema": SCHEMA, "jobs": done, "refused": refused, "complete": is_complete, **more()})
+        except REFUSALS as exc:
+            refused.append(Refused(job_id=job_id, error=exc))
+    documents = list(map(refused_document, refused))
+    return answer_json({"schema": SCHEMA, "jobs": done, "refused": documents, "complete": is_complete, **more()})
 
 
 def _act(app: App, request: func.HttpRequest, act: Callable[[Operator, str], object]) -> func.HttpResponse:

@@ -11,8 +11,8 @@ from jobkit.runtime.inspected import Diagnosis
 from jobkit.runtime.inspection import Inspection
 from jobkit.runtime.installation import Glance
 from jobkit.runtime.installation_documents import installation_document, jobs_document, queues_document
+from jobkit.runtime.listing import find_line, read_order
 from jobkit.runtime.listing import list_jobs as find_page
-from jobkit.runtime.listing import read_order
 from jobkit.runtime.processing import QUEUES
 from jobkit.runtime.queue_look import look_at_queue
 from jobkit.runtime.selection import Selection
@@ -43,7 +43,7 @@ def list_jobs(app: App, request: func.HttpRequest) -> func.HttpResponse:
         limit=read_count(query, "limit", DEFAULT_JOBS, least=1, most=MOST_JOBS),
         order=read_order(query.get("sort", "created")),
         reverse=read_flag(query, "reverse"),
-        after=None if after is None else repository.get_chain(repository.resolve_job_id(after)).job,
+        after=None if after is None else find_line(repository, repository.resolve_job_id(after)),
     )
     return answer_json(jobs_document(page))
 
