@@ -129,7 +129,7 @@ def test_a_made_app_is_sound_in_every_group(jobkit: InProcess, app: Path):
         "name": "settings in Azure",
         "state": "not checked",
         "evidence": "what the deployed app has can't be seen from here",
-        "fix": "GET /api/health of the app; az functionapp config appsettings list",
+        "fix": "POST /api/doctor of the app; az functionapp config appsettings list",
         "can_mend": False,
     }
 
