@@ -302,6 +302,28 @@ def test_one_job_is_told_what_inspect_job_tells_of_it(drive: Drive):
     assert told(iter(found))[1:-1] == [(name, "warning", text)]
 
 
+def test_a_first_look_at_one_job_takes_nothing_for_lost_that_it_can_not_see(drive: Drive):
+    driver = drive(two_stages())
+    job_id = driver.submit("two_stages", {"n": 3})
+    driver.store.queues.receive("jobs", limit=1, visibility_s=30)  # a worker plans it
+
+    class Blind(Refusing):  # as Azure's queues: what is hidden is counted, and not shown
+        def __getattr__(self, name: str) -> Any:
+            if name == "hidden":
+                raise AttributeError(name)
+            return super().__getattr__(name)
+
+    opened = Opened(ports=Store(driver.store.tables, Blind(driver.store.queues, "")), service=driver.service)
+
+    found = told(check_job(job_id, access(driver), opened, write=True))
+
+    assert [(state, evidence.partition(" (")[0]) for _, state, evidence in found] == [
+        ("ok", "two_stages, queued: 2 stages and 0 tasks are as they must be"),
+        ("not checked", "whether the message that plans stage 1 is still there: queue jobs can't be seen whole"),
+        ("not checked", "whether it moves, and what is final only when it has ended"),
+    ]
+
+
 @pytest.mark.parametrize("state", ["sound", "broken", "running"])
 def test_one_job(drive: Drive, state: str):
     driver = drive(two_stages())
