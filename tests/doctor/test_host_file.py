@@ -13,6 +13,7 @@ from jobkit.doctor.host_file import check_host
 from jobkit.doctor.mending import values_set
 from jobkit.doctor.subject import Subject
 from jobkit.runtime.checks import host_file
+from jobkit.runtime.checks.finding import Broken
 from jobkit.runtime.checks.host_file import seconds_of
 
 Make = Callable[..., Subject]
@@ -190,6 +191,15 @@ def test_settings_stand_above_it(app: Path, told: Tell):
     )
 
     assert found[2][2].startswith("2 queues x (20 + 8) = 56 messages are taken at once, 32 threads")
+
+
+def test_the_encoding_that_messages_are_read_with():
+    host = {"extensions": {"queues": {"messageEncoding": "None"}}}
+    over = {"AzureFunctionsJobHost__extensions__queues__messageEncoding": "base64"}
+
+    found = [host_file.message_encoding(*each) for each in (({}, {}), (host, {}), (host, over), (Broken(reason=""), over))]
+
+    assert found == ["base64", "none", "base64", "base64"]
 
 
 def test_threads_that_are_not_set_are_set_here(app: Path, told: Tell, subject: Make):

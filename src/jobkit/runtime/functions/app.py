@@ -12,8 +12,10 @@ import random
 import socket
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import jobkit
 from jobkit.runtime.clock import SystemClock
 from jobkit.runtime.events import log_event
 from jobkit.runtime.loader import Loaded, load_modules
@@ -42,6 +44,11 @@ class App:
     def hub(self) -> str:
         """The prefix of tables and queues. Raises InvalidSetting."""
         return hub_name(os.environ)
+
+    @property
+    def place(self) -> Path:
+        """Where the runtime is that runs."""
+        return Path(jobkit.__file__).parent
 
     @property
     def loaded(self) -> Loaded:

@@ -15,7 +15,6 @@ from typing import Final, TypeAlias
 
 import azure.functions as func
 
-import jobkit
 from jobkit.runtime.checks.controllers import judge_controllers
 from jobkit.runtime.checks.examination import cleaned, doctor_document, examine_store, guarded
 from jobkit.runtime.checks.files import FUNCIGNORE, check_backups, check_deployed, check_running
@@ -40,14 +39,13 @@ MOST: Final = timedelta(seconds=60)
 FOLDER: Final = "AzureWebJobsScriptRoot"
 SCRIPT: Final = "PYTHON_SCRIPT_FILE_NAME"
 _APP: Final = Findings(Group.APP)
-_PLACE: Final = Path(jobkit.__file__).parent
 _Check: TypeAlias = tuple[Group, str, Callable[[], Iterable[Finding]]]
 
 
 def examine_app(app: App, request: func.HttpRequest, *, write: bool) -> func.HttpResponse:
     """Tell all that the app can find out of itself: 200, whatever that is. Without `write` nothing is written."""
     read_query(request, ())
-    folder = _folder(os.environ)
+    folder = _folder(app)
     access = _access(app, folder)
     found: list[Finding] = []
     for group, name, check in _checks(app, folder):
@@ -58,10 +56,10 @@ def examine_app(app: App, request: func.HttpRequest, *, write: bool) -> func.Htt
 
 def _checks(app: App, folder: Path | None) -> Iterator[_Check]:
     yield Group.MACHINE, "Python", partial(check_python, "give the app another one: it is a setting of the plan")
-    yield Group.MACHINE, "dependencies", _check_dependencies
+    yield Group.MACHINE, "dependencies", partial(_check_dependencies, app)
     yield Group.APP, "controllers", partial(_check_controllers, app)
     yield Group.APP, "functions", partial(_check_functions, app)
-    yield Group.APP, "runtime", partial(check_running, _PLACE, folder)
+    yield Group.APP, "runtime", partial(check_running, app.place, folder)
     if folder is None:
         yield Group.APP, HOST_FILE, _no_folder
     else:
@@ -71,11 +69,11 @@ def _checks(app: App, folder: Path | None) -> Iterator[_Check]:
     yield Group.SETTINGS, "settings", _check_settings
 
 
-def _check_dependencies() -> Iterator[Finding]:
+def _check_dependencies(app: App) -> Iterator[Finding]:
     """Tell whether what the runtime needs is installed, and new enough."""
-    stamp = read_stamp(_PLACE)
+    stamp = read_stamp(app.place)
     if stamp is None or not stamp.requires:
-        evidence = f"what the runtime needs is not known: no jobkit deploy has left that in {_PLACE}"
+        evidence = f"what the runtime needs is not known: no jobkit deploy has left that in {app.place}"
         yield Findings(Group.MACHINE).not_checked("dependencies", evidence, "jobkit deploy APP, and deploy the app")
         return
     yield from judge_dependencies(stamp.requires, 'put "{line}" into requirements.txt, and deploy the app')
@@ -147,14 +145,11 @@ def _hub(app: App) -> str | None:
         return None
 
 
-def _folder(settings: Mapping[str, str]) -> Path | None:
-    """Find the app's folder: the one that Functions names, or that of the module which it has imported."""
-    module = _module(settings)
-    named = [
-        settings.get(FOLDER),
-        str(Path(module.__file__).parent) if module is not None and module.__file__ else None,
-    ]
-    return next((path for name in named if name and ((path := Path(name)) / HOST_FILE).is_file()), None)
+def _folder(app: App) -> Path | None:
+    """Find the app's folder: the one that Functions names, or that in whose vendor/jobkit the runtime is."""
+    named = os.environ.get(FOLDER)
+    folders = ([Path(named)] if named else []) + [app.place.parents[1]]
+    return next((folder for folder in folders if (folder / HOST_FILE).is_file()), None)
 
 
 def _module(settings: Mapping[str, str]) -> ModuleType | None:
