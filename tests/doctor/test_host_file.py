@@ -197,7 +197,9 @@ def test_the_encoding_that_messages_are_read_with():
     host = {"extensions": {"queues": {"messageEncoding": "None"}}}
     over = {"AzureFunctionsJobHost__extensions__queues__messageEncoding": "base64"}
 
-    found = [host_file.message_encoding(*each) for each in (({}, {}), (host, {}), (host, over), (Broken(reason=""), over))]
+    found = [
+        host_file.message_encoding(*each) for each in (({}, {}), (host, {}), (host, over), (Broken(reason=""), over))
+    ]
 
     assert found == ["base64", "none", "base64", "base64"]
 
