@@ -509,6 +509,8 @@ def test_only_livez_needs_no_key(client: Client):
         ("GET", "livez"): 200,
         ("GET", "readyz"): 401,
         ("GET", "health"): 401,
+        ("GET", "doctor"): 401,
+        ("POST", "doctor"): 401,
         ("POST", "jobs/hello_worlds"): 401,
         ("GET", "jobs"): 401,
         ("GET", "queues"): 401,
@@ -556,7 +558,6 @@ def test_the_app_examines_itself(made: MadeApp, client: Client):
     wait_until_idle(made)
 
     looked, tried = client.get("doctor"), client.post("doctor")
-    refused = ask(f"{client.host.url}/api/doctor", "POST", key="wrong")
 
     here = [
         ("runtime", "not checked"),
@@ -577,7 +578,7 @@ def test_the_app_examines_itself(made: MadeApp, client: Client):
         "host.json queues": "base64, 5 deliveries 1 s apart, polled every 2 s",
         "round trip": "a message came back from a queue as the app reads it (base64)",
     }
-    assert (looked.status, tried.status, refused.status) == (200, 200, 401)
+    assert (looked.status, tried.status) == (200, 200)
     assert tried.document["verdict"] == {"error": 0, "warning": 0, "not checked": 2, "ok": 20}
     assert (tried.document["folder"], tried.document["store"]) == (str(made.folder), "the azure store")
     left = [queue.name for queue in made.service.list_queues(name_starts_with=f"{made.hub}-doctor")]
