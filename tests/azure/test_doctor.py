@@ -15,10 +15,8 @@ from azure.storage.queue import QueueServiceClient
 
 from azurite import new_account
 from commands import InProcess
-from jobkit.doctor import storage
-from jobkit.doctor.storage import Access, Opened
-from jobkit.doctor.subject import Subject
-from jobkit.runtime.loader import Project
+from jobkit.runtime.checks import storage
+from jobkit.runtime.checks.storage import Access, Opened
 from jobkit.runtime.storage.azure_account import SETTING
 from jobkit.scaffold.app import make_app
 
@@ -99,10 +97,9 @@ def test_an_encoding_that_the_app_can_not_read_poison_and_a_broken_job(jobkit: I
 
 @pytest.mark.parametrize(("by", "state"), [(timedelta(0), "ok"), (timedelta(minutes=-9), "warning")])
 def test_a_clock_that_is_set_wrongly(app: Path, opened: Callable[..., Any], by: timedelta, state: str):
-    subject = Subject(app, project=Project(root=app), environment=os.environ, clock=Shifted(by))
-
     with opened() as (access, store):
-        clock = next(iter(storage.check_message(subject, access, store)))
+        store.service.clock = Shifted(by)
+        clock = next(iter(storage.check_message(access, store)))
 
     assert (clock.name, clock.state.value) == ("clock", state)
     if by:

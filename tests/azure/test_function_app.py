@@ -18,6 +18,7 @@ from azurite import KEY
 from driver import Driver
 from faulty import Fault, Faulty, Kind
 from functions_host.host import FunctionsHost
+from jobkit import __version__
 from jobkit.runtime.clock import SystemClock
 from jobkit.runtime.controllers import HelloWorlds
 from jobkit.runtime.storage.azure import AzureStore
@@ -508,6 +509,8 @@ def test_only_livez_needs_no_key(client: Client):
         ("GET", "livez"): 200,
         ("GET", "readyz"): 401,
         ("GET", "health"): 401,
+        ("GET", "doctor"): 401,
+        ("POST", "doctor"): 401,
         ("POST", "jobs/hello_worlds"): 401,
         ("GET", "jobs"): 401,
         ("GET", "queues"): 401,
@@ -549,6 +552,37 @@ def test_wrong_requests_get_problem_documents(client: Client):
         (400, "application/problem+json", "InvalidParams"),
         (404, "application/problem+json", "UnknownJob"),
     ]
+
+
+def test_the_app_examines_itself(made: MadeApp, client: Client):
+    wait_until_idle(made)
+
+    looked, tried = client.get("doctor"), client.post("doctor")
+
+    here = [
+        ("runtime", "not checked"),
+        (".funcignore", "not checked"),  # it does not run in Azure
+    ]
+    found = [[(f["name"], f["state"]) for f in doc["findings"]] for doc in (looked.document, tried.document)]
+    assert [[each for each in one if each[1] != "ok"] for one in found] == [
+        [*here, ("writable, clock, round trip", "not checked")],
+        here,
+    ]
+    evidence = {f["name"]: f["evidence"] for f in tried.document["findings"] if f["state"] == "ok"}
+    assert {name: evidence[name] for name in ("runtime", "controllers", "host.json queues", "round trip")} == {
+        "runtime": f"vendor/jobkit is jobkit {__version__}, as it was written",
+        "controllers": (
+            "8, no job type twice: beside, greetings, hello_worlds, kills, kills_among_others, kills_while_planning, "
+            "raises, slow"
+        ),
+        "host.json queues": "base64, 5 deliveries 1 s apart, polled every 2 s",
+        "round trip": "a message came back from a queue as the app reads it (base64)",
+    }
+    assert (looked.status, tried.status) == (200, 200)
+    assert tried.document["verdict"] == {"error": 0, "warning": 0, "not checked": 2, "ok": 20}
+    assert (tried.document["folder"], tried.document["store"]) == (str(made.folder), "the azure store")
+    left = [queue.name for queue in made.service.list_queues(name_starts_with=f"{made.hub}-doctor")]
+    assert (left, KEY in tried.text) == ([], False)
 
 
 def test_the_app_runs_the_vendored_runtime_and_imports_no_more_than_it_needs(made: MadeApp, client: Client):

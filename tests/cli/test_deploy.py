@@ -12,6 +12,7 @@ import pytest
 from commands import InProcess
 from jobkit import __version__
 from jobkit.deploy.vendored import runtime_files
+from jobkit.runtime.stamp import files_below, hash_files
 
 NEEDS = "azure-data-tables>=12.7\nazure_functions\nAzure.Identity\nazure-storage-queue\npydantic>=2\nrfc8785\n"
 FILES = len(runtime_files()) + 1
@@ -59,10 +60,8 @@ def test_another_one_is_replaced_whole(jobkit: InProcess, app: Path):
     stamped = json.loads(jobkit("deploy", "app", "--check", "--json").out)
     assert stamped["state"] == "edited"
     # as a version that had this file would have stamped it
-    from jobkit.deploy import vendored
-
-    found = vendored._files_below(app / "vendor" / "jobkit")  # noqa: SLF001
-    stamp.write_text(json.dumps({"version": "0.0.9", "sha256": vendored._hash(found)}))  # noqa: SLF001
+    found = files_below(app / "vendor" / "jobkit")
+    stamp.write_text(json.dumps({"version": "0.0.9", "sha256": hash_files(found)}))
 
     answers = [jobkit("deploy", "app", *options) for options in (("--dry-run",), ())]
 

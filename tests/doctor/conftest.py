@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from jobkit.doctor.finding import Finding
 from jobkit.doctor.subject import Subject
+from jobkit.runtime.checks.finding import Finding
 from jobkit.runtime.loader import find_project
 from jobkit.scaffold.app import make_app
 

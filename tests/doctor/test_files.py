@@ -12,6 +12,7 @@ from jobkit import __version__
 from jobkit.doctor.files import check_backups, check_runtime
 from jobkit.doctor.funcignore import check_funcignore, judge_funcignore
 from jobkit.doctor.subject import Subject
+from jobkit.runtime.stamp import files_below, hash_files
 
 Make = Callable[..., Subject]
 Tell = Callable[..., list[Any]]
@@ -104,7 +105,7 @@ def test_a_runtime_that_is_not_this_one_is_deployed_by_fix(subject: Make, told: 
         place.rename(app / "vendor" / "elsewhere")
     else:
         (place / "runtime" / "old.py").write_text("")
-        found_hash = vendored._hash(vendored._files_below(place))  # noqa: SLF001 - as its version would have stamped it
+        found_hash = hash_files(files_below(place))  # as its version would have stamped it
         (place / "VENDORED.json").write_text(f'{{"version": "0.0.9", "sha256": "{found_hash}"}}')
 
     found = list(check_runtime(subject()))

@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 
-from jobkit.doctor.host_file import check_host, judge_host, seconds_of
+from jobkit.doctor.host_file import check_host
+from jobkit.doctor.mending import values_set
 from jobkit.doctor.subject import Subject
+from jobkit.runtime.checks import host_file
+from jobkit.runtime.checks.finding import Broken
+from jobkit.runtime.checks.host_file import seconds_of
 
 Make = Callable[..., Subject]
 Tell = Callable[..., list[Any]]
@@ -162,22 +166,42 @@ def test_one_figure_that_is_wrong(
     path = app / "host.json"
     path.write_text(json.dumps(changed(json.loads(path.read_text()), place, value)))
 
-    found = list(judge_host(json.loads(path.read_text()), settings=THREADS, timeouts={}, path=path))
+    found = list(
+        host_file.check_host(json.loads(path.read_text()), settings=THREADS, timeouts={}, mends=values_set(app))
+    )
 
     assert told(found) == [expected if name == expected[0] else (name, *rest) for name, *rest in GOOD]
     assert [finding.mend is not None for finding in found if finding.state != "ok"] == [mended]
     if mended:
         [finding.mend() for finding in found if finding.mend is not None]
-        assert told(judge_host(json.loads(path.read_text()), settings=THREADS, timeouts={}, path=path)) == GOOD
+        assert (
+            told(
+                host_file.check_host(json.loads(path.read_text()), settings=THREADS, timeouts={}, mends=values_set(app))
+            )
+            == GOOD
+        )
 
 
 def test_settings_stand_above_it(app: Path, told: Tell):
     path = app / "host.json"
     settings = {**THREADS, "AzureFunctionsJobHost__extensions__queues__batchSize": "20"}
 
-    found = told(judge_host(json.loads(path.read_text()), settings=settings, timeouts={}, path=path))
+    found = told(
+        host_file.check_host(json.loads(path.read_text()), settings=settings, timeouts={}, mends=values_set(app))
+    )
 
     assert found[2][2].startswith("2 queues x (20 + 8) = 56 messages are taken at once, 32 threads")
+
+
+def test_the_encoding_that_messages_are_read_with():
+    host = {"extensions": {"queues": {"messageEncoding": "None"}}}
+    over = {"AzureFunctionsJobHost__extensions__queues__messageEncoding": "base64"}
+
+    found = [
+        host_file.message_encoding(*each) for each in (({}, {}), (host, {}), (host, over), (Broken(reason=""), over))
+    ]
+
+    assert found == ["base64", "none", "base64", "base64"]
 
 
 def test_threads_that_are_not_set_are_set_here(app: Path, told: Tell, subject: Make):
@@ -205,7 +229,9 @@ def test_times_of_stages_against_the_hosts(app: Path, told: Tell):
     path = app / "host.json"
     timeouts = {"tiles, 'Cut'": 3600.0, "tiles, 'Mosaic'": 20.0, "tiles, 'Check'": 600.0}
 
-    found = told(judge_host(json.loads(path.read_text()), settings=THREADS, timeouts=timeouts, path=path))
+    found = told(
+        host_file.check_host(json.loads(path.read_text()), settings=THREADS, timeouts=timeouts, mends=values_set(app))
+    )
 
     assert found[3:] == [
         (

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from jobkit.doctor.finding import Finding
-from jobkit.doctor.machine import judge_dependencies, judge_python
 from jobkit.doctor.settings import check_settings
 from jobkit.doctor.subject import Subject
+from jobkit.runtime.checks.finding import Finding
+from jobkit.runtime.checks.machine import judge_dependencies, judge_python
 
 Make = Callable[..., Subject]
 Tell = Callable[[Iterable[Finding]], list[Any]]
@@ -119,7 +119,7 @@ def test_no_secret_is_left_in_any_text(subject: Make):
     ("version", "state"), [((3, 10), "error"), ((3, 11), "ok"), ((3, 13), "ok"), ((3, 14), "warning")]
 )
 def test_pythons(version: tuple[int, int], state: str, told: Tell):
-    found = judge_python(version, f"{version[0]}.{version[1]}.1")
+    found = judge_python(version, f"{version[0]}.{version[1]}.1", "take another")
 
     told([found])
     assert found.state == state
@@ -128,7 +128,7 @@ def test_pythons(version: tuple[int, int], state: str, told: Tell):
 def test_dependencies_that_are_missing_old_or_not_understood(told: Tell):
     wanted = ["rich>=9000", "nobody-has-this>=1.0", "typer==0.1", "pydantic>=2.0.0"]
 
-    found = list(judge_dependencies(wanted))
+    found = list(judge_dependencies(wanted, 'pip install "{line}"'))
 
     assert [
         (finding.state.value, finding.evidence.partition(" is installed")[2] or finding.evidence) for finding in found
@@ -138,4 +138,4 @@ def test_dependencies_that_are_missing_old_or_not_understood(told: Tell):
         ("not checked", "typer==0.1: not of the form NAME>=VERSION"),
     ]
     assert found[0].fix == 'pip install "rich>=9000"'
-    assert [finding.evidence for finding in judge_dependencies(wanted[3:])] == ["all 1 are there, none is too old"]
+    assert [finding.evidence for finding in judge_dependencies(wanted[3:], "")] == ["all 1 are there, none is too old"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from jobkit.doctor.examination import Mended, examine, examine_jobs, mend, worst
-from jobkit.doctor.finding import Finding, State
-from jobkit.doctor.storage import Access, Opened
+from jobkit.doctor.jobs import job_repair
 from jobkit.doctor.subject import Subject
+from jobkit.runtime.checks.examination import count_states, doctor_document
+from jobkit.runtime.checks.finding import Finding, State
+from jobkit.runtime.checks.host_file import message_encoding
+from jobkit.runtime.checks.storage import Access, Opened
 from jobkit.runtime.errors import InvalidSetting, NotFound
 from jobkit.runtime.loader import Loaded, Project, find_project
 from jobkit.runtime.registry import Registry
@@ -39,6 +41,7 @@ def main(app: Path | None, *, job_ids: list[str], fix: bool, dry_run: bool, json
         mended = mend(findings)
         if any(one.done is not None for one in mended):
             subject = _subject(app)  # what it knew is no longer so
+            access = _access(subject, store)
             findings = _look(subject, access, job_ids, write=True)
     if json:
         print_json(_document(subject, access, findings, mended))
@@ -99,8 +102,9 @@ def _access(subject: Subject, store: str) -> Access:
         open=opened,
         path=path,
         account=account if path is None else None,
+        encoding=message_encoding(subject.host, subject.known_settings) if subject.is_app else "base64",
         option=store_option(store),
-        by=who(),
+        repair=job_repair(opened, by=who()),
     )
 
 
@@ -116,7 +120,7 @@ def _row(finding: Finding) -> FindingRow:
 
 
 def _verdict(findings: list[Finding], subject: Subject, *, fix: bool) -> str:
-    counts = Counter(finding.state for finding in findings)
+    counts = count_states(findings)
     told = [
         f"{counts[state]} {name if counts[state] == 1 else names}"
         for state, name, names in (
@@ -133,22 +137,11 @@ def _verdict(findings: list[Finding], subject: Subject, *, fix: bool) -> str:
 
 
 def _document(subject: Subject, access: Access, findings: list[Finding], mended: list[Mended]) -> dict[str, Any]:
-    return {
-        "schema": 1,
-        "folder": str(subject.folder),
-        "store": access.name,
-        "findings": [
-            {
-                "group": finding.group.value,
-                "name": finding.name,
-                "state": finding.state.value,
-                "evidence": finding.evidence,
-                "fix": finding.fix or None,
-                "can_mend": finding.mend is not None,
-            }
-            for finding in findings
-        ],
-        "mended": [
+    return doctor_document(
+        findings,
+        folder=subject.folder,
+        store=access.name,
+        mended=[
             {
                 "group": one.finding.group.value,
                 "name": one.finding.name,
@@ -157,4 +150,4 @@ def _document(subject: Subject, access: Access, findings: list[Finding], mended:
             }
             for one in mended
         ],
-    }
+    )

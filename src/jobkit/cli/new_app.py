@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from jobkit.deploy.vendored import PLACE
+from jobkit.runtime.stamp import PLACE
 from jobkit.scaffold.app import make_app
 
 from .output import print_json, say, write_out

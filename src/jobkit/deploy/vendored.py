@@ -6,22 +6,19 @@ It is the package `jobkit` with `runtime` alone, and a stamp with its version an
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.metadata
-import json
 import re
 import shutil
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from jobkit import __version__
-from jobkit.runtime.errors import JobkitError, NotFound, StoreDamaged
+from jobkit.runtime.errors import JobkitError, NotFound
+from jobkit.runtime.loader import HOST_FILE
+from jobkit.runtime.stamp import PLACE, Stamp, files_below, hash_files, read_stamp, write_stamp
 
-PLACE: Final = Path("vendor") / "jobkit"
-STAMP: Final = "VENDORED.json"
-HOST_FILE: Final = "host.json"
 REQUIREMENTS: Final = "requirements.txt"
 #: What of jobkit's own dependencies its runtime needs.
 RUNTIME_NEEDS: Final = (
@@ -82,14 +79,15 @@ def look(app: Path) -> Found:
     """Look at an app; nothing is changed. Raises NoFunctionApp."""
     if not (app / HOST_FILE).is_file():
         raise NoFunctionApp(folder=app)
-    version, stamped = _read_stamp(app / PLACE / STAMP)
-    found = _files_below(app / PLACE)
+    stamp = read_stamp(app / PLACE)
+    found = files_below(app / PLACE)
     if not found:
         state = State.MISSING
-    elif _hash(found) != stamped:
+    elif stamp is None or hash_files(found) != stamp.sha256:
         state = State.EDITED
     else:
-        state = State.CURRENT if stamped == _hash(runtime_files()) else State.OUTDATED
+        state = State.CURRENT if stamp == _stamp(runtime_files()) else State.OUTDATED
+    version = None if stamp is None else stamp.version
     return Found(app=app, state=state, version=version, lacking=_lacking(app / REQUIREMENTS))
 
 
@@ -106,8 +104,7 @@ def write(found: Found, *, force: bool = False) -> int:
             path = new / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        stamp = {"version": __version__, "sha256": _hash(files)}
-        (new / STAMP).write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
+        write_stamp(new, _stamp(files))
         with contextlib.suppress(FileNotFoundError):
             found.place.rename(old)
         new.rename(found.place)
@@ -129,27 +126,8 @@ def runtime_requirements() -> list[str]:
     return [line for line in wanted if _normal(line) in RUNTIME_NEEDS]
 
 
-def _read_stamp(path: Path) -> tuple[str | None, str | None]:
-    if not path.is_file():
-        return None, None
-    try:
-        stamp: Any = json.loads(path.read_text(encoding="utf-8"))
-        return str(stamp["version"]), str(stamp["sha256"])
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise StoreDamaged(store=str(path), reason=f"is no stamp of jobkit: {exc!r}") from exc
-
-
-def _files_below(place: Path) -> dict[str, bytes]:
-    found = [path for path in sorted(place.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
-    return {path.relative_to(place).as_posix(): path.read_bytes() for path in found if path.name != STAMP}
-
-
-def _hash(files: dict[str, bytes]) -> str:
-    digest = hashlib.sha256()
-    for name, content in sorted(files.items()):
-        text = content.replace(b"\r\n", b"\n")  # git may give the files other line ends
-        digest.update(f"{name}\n{hashlib.sha256(text).hexdigest()}\n".encode())
-    return digest.hexdigest()
+def _stamp(files: dict[str, bytes]) -> Stamp:
+    return Stamp(version=__version__, sha256=hash_files(files), requires=tuple(runtime_requirements()))
 
 
 def _lacking(requirements: Path) -> tuple[str, ...]:

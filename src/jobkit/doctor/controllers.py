@@ -1,12 +1,15 @@
-"""The project's controllers: each imports, and no two have one job type."""
+"""The project's controllers, imported in a process of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
-from .finding import Finding, Findings, Group
-from .subject import Broken, Subject
+from jobkit.runtime.checks.controllers import judge_controllers
+from jobkit.runtime.checks.finding import Broken, Finding, Findings, Group
+from jobkit.runtime.loader import Problem
+
+from .subject import Subject
 
 _TELL: Final = Findings(Group.APP)
 
@@ -22,19 +25,5 @@ def check_controllers(subject: Subject) -> Iterator[Finding]:
         fix = "see what importing them does: jobkit --debug controllers"
         yield _TELL.error("controllers", f"they can't be imported: {found.reason}", fix)
         return
-    for problem in found["problems"]:
-        where = f" ({problem['where']})" if problem["where"] else ""
-        yield _TELL.error("controllers", f"{problem['name']}: {problem['reason']}{where}", _fix(problem))
-    if not found["problems"]:
-        names = ", ".join(controller["job_type"] for controller in found["controllers"])
-        yield _TELL.ok("controllers", f"{len(found['controllers'])}, no job type twice: {names}")
-
-
-def _fix(problem: dict[str, Any]) -> str:
-    reason = str(problem["reason"])
-    if reason.startswith("ModuleNotFoundError: No module named"):
-        module = reason.rpartition(" ")[2].strip("'")
-        return f"install what has {module}, and add it to requirements.txt; or correct the import"
-    if "have the job type" in reason:
-        return "give one of the two another job_type; if one is a copy of the other, delete it"
-    return f"correct {problem['where'] or problem['name']}, then: jobkit controllers"
+    job_types = [controller["job_type"] for controller in found["controllers"]]
+    yield from judge_controllers(job_types, [Problem(**problem) for problem in found["problems"]])

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import fnmatch
-import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from jobkit import __version__
-from jobkit.deploy.vendored import PLACE, REQUIREMENTS, Found, State, look, write
+from jobkit.deploy.vendored import REQUIREMENTS, Found, State, look, write
+from jobkit.runtime.checks import files
+from jobkit.runtime.checks.finding import Finding, Findings, Group
+from jobkit.runtime.stamp import PLACE
 
-from .finding import Finding, Findings, Group, listed
 from .mending import lines_added
 from .subject import Subject
 
-#: What editors, merges and patches leave beside a file.
-BACKUPS: Final = ("*~", "*.bak", "*.orig", "*.rej", "*.old", "*.swp", "*.bak.py", "*.orig.py", "*.old.py", "* copy.py")
-#: What a `jobkit deploy` leaves that was killed.
-_HALF: Final = (".jobkit-new", ".jobkit-old")
-_SKIPPED: Final = ("__pycache__", "node_modules", "site-packages")
-_SHOWN: Final = 5
 _TELL: Final = Findings(Group.APP)
 
 
@@ -49,30 +43,15 @@ def check_runtime(subject: Subject) -> Iterator[Finding]:
 
 
 def check_backups(subject: Subject) -> Iterator[Finding]:
-    """Tell which files an editor or a merge left, which are deployed with the rest."""
-    found: list[str] = []
-    for root, folders, files in os.walk(subject.folder):
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in _SKIPPED]
-        left = (name for name in files if any(fnmatch.fnmatch(name, pattern) for pattern in BACKUPS))
-        found.extend(Path(root, name).relative_to(subject.folder).as_posix() for name in left)
-    if found:
-        yield _TELL.warning(
-            "backups", f"left behind: {listed(sorted(found), _SHOWN)}", "delete them, or add them to .funcignore"
-        )
-    half = [path for name in _HALF if (path := subject.folder / PLACE.parent / name).is_dir()]
-    if half:
-        names = ", ".join(path.relative_to(subject.folder).as_posix() for path in half)
-        evidence = f"a jobkit deploy that was killed left {names}"
-        yield _TELL.warning("backups", evidence, f"delete {names}", lambda: _remove(half))
-    if not found and not half:
-        yield _TELL.ok("backups", "none")
+    """Tell which files an editor, a merge or a killed `jobkit deploy` left, which are deployed with the rest."""
+    yield from files.check_backups(subject.folder, remove=_remove)
 
 
 def _deploy(found: Found) -> str:
     return f"{write(found)} files written to {PLACE.as_posix()}"
 
 
-def _remove(folders: list[Path]) -> str:
+def _remove(folders: Sequence[Path]) -> str:
     for folder in folders:
         shutil.rmtree(folder)
     return f"deleted: {', '.join(folder.name for folder in folders)}"

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
+from jobkit.runtime.checks.finding import Finding, Findings, Group
+
 from .child import NoAnswer, ask
-from .finding import Finding, Findings, Group
 from .subject import Subject
 
 PACKAGE: Final = "azure-functions-doctor"

@@ -6,18 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from jobkit.deploy.vendored import HOST_FILE, PLACE, REQUIREMENTS
+from jobkit.deploy.vendored import REQUIREMENTS
+from jobkit.runtime.checks.files import FUNCIGNORE, SECRET
+from jobkit.runtime.checks.finding import Broken, Finding, Findings, Group, listed
+from jobkit.runtime.checks.indexed import FUNCTION_APP
+from jobkit.runtime.loader import HOST_FILE
 from jobkit.runtime.settings import LOCAL_SETTINGS
+from jobkit.runtime.stamp import PLACE
 
-from .finding import Finding, Findings, Group, listed
 from .mending import lines_added
-from .subject import FUNCTION_APP, Broken, Subject
+from .subject import Subject
 
-NAME: Final = ".funcignore"
 #: What an app can't do without, beside the modules that it imports.
 NEEDED: Final = (HOST_FILE, FUNCTION_APP, REQUIREMENTS)
-#: What has secrets, and must stay here.
-SECRET: Final = (LOCAL_SETTINGS, ".env")
 #: The least that there should be in it.
 DEFAULT: Final = (".git*", ".jobkit/", ".venv/", "__pycache__/", "*.pyc", LOCAL_SETTINGS, ".env*", "tests/")
 _SHOWN: Final = 3
@@ -26,17 +27,17 @@ _TELL: Final = Findings(Group.APP)
 
 def check_funcignore(subject: Subject) -> Iterator[Finding]:
     """Tell which of the files that the app needs would not be deployed, and which secret would."""
-    path = subject.folder / NAME
+    path = subject.folder / FUNCIGNORE
     if not path.is_file():
         evidence = f"there is none: {LOCAL_SETTINGS} and whatever else lies here may be deployed"
-        yield _TELL.warning(NAME, evidence, f"write one with: {' '.join(DEFAULT)}", lines_added(path, DEFAULT))
+        yield _TELL.warning(FUNCIGNORE, evidence, f"write one with: {' '.join(DEFAULT)}", lines_added(path, DEFAULT))
         return
     needed, unknown = _needed_files(subject)
     lines = path.read_text(encoding="utf-8").splitlines()
     yield from judge_funcignore(lines, needed, path)
     if unknown:
         evidence = f"which modules {unknown} need is not known: only files of the app's own folders were looked for"
-        yield _TELL.not_checked(NAME, evidence, f"mend {unknown} first")
+        yield _TELL.not_checked(FUNCIGNORE, evidence, f"mend {unknown} first")
 
 
 def judge_funcignore(lines: list[str], needed: set[str], path: Path) -> Iterator[Finding]:
@@ -51,13 +52,13 @@ def judge_funcignore(lines: list[str], needed: set[str], path: Path) -> Iterator
             hidden.setdefault(found.index, []).append(name)
     for index, names in hidden.items():
         evidence = f"line {index + 1}, {lines[index]!r}, hides what the app needs: {listed(names, _SHOWN)}"
-        yield _TELL.error(NAME, evidence, "take the line away, or narrow it")
+        yield _TELL.error(FUNCIGNORE, evidence, "take the line away, or narrow it")
     bare = [name for name in SECRET if (path.parent / name).is_file() and not spec.match_file(name)]
     if bare:
         evidence = f"it does not keep back {', '.join(bare)}, which may hold keys"
-        yield _TELL.warning(NAME, evidence, f"add the lines: {' '.join(bare)}", lines_added(path, bare))
+        yield _TELL.warning(FUNCIGNORE, evidence, f"add the lines: {' '.join(bare)}", lines_added(path, bare))
     if not hidden and not bare:
-        yield _TELL.ok(NAME, f"{len(needed)} files that the app needs go along, settings stay here")
+        yield _TELL.ok(FUNCIGNORE, f"{len(needed)} files that the app needs go along, settings stay here")
 
 
 def _needed_files(subject: Subject) -> tuple[set[str], str]:

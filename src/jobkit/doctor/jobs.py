@@ -1,90 +1,23 @@
-"""The store's jobs: poison messages that wait, jobs that have not moved, and the invariants of one job."""
+"""One job: the invariants of its rows, what keeps it from moving, and its repair."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from datetime import datetime, timedelta
-from enum import Enum
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Final
 
-from jobkit.runtime.errors import UNREADABLE, JobkitError, RowDamaged, UnknownJob
-from jobkit.runtime.figures import counted
+from jobkit.runtime.checks.finding import Finding, Findings, Group
+from jobkit.runtime.checks.jobs import SHOWN, holds, told, unread
+from jobkit.runtime.checks.storage import Access, Opened
+from jobkit.runtime.errors import UNREADABLE
 from jobkit.runtime.inspected import Weight
 from jobkit.runtime.inspection import Inspection
 from jobkit.runtime.invariants import broken_invariants
-from jobkit.runtime.messages import POISON_SUFFIX
-from jobkit.runtime.model import Chain, Listed
 from jobkit.runtime.operator import Operator
-from jobkit.runtime.poison_search import PoisonSearch
-from jobkit.runtime.repair import Look, Repair
+from jobkit.runtime.repair import Finding as Broken
+from jobkit.runtime.repair import Repair
 
-from .finding import Finding, Findings, Group
-from .storage import Access, Opened
-
-#: A dead instance's messages are back by then: Functions takes one for ten minutes.
-STILL: Final = timedelta(minutes=10)
-#: How many active jobs are looked at, and of how many tasks in the stage that runs: a look reads their rows.
-MOST_JOBS: Final = 50
-MOST_TASKS: Final = 20_000
-#: Findings of a look that hold whatever moves.
-_AT_ONCE: Final = ("claimed by what is gone",)
-_SHOWN: Final = 12
 _TELL: Final = Findings(Group.JOBS)
-
-
-class _Seen(Enum):
-    """What a look at an active job came to."""
-
-    #: Something is told of it.
-    BROKEN = "broken"
-    #: A later look will tell.
-    NOW = "now"
-    #: It is not as it was at the last look.
-    MOVING = "moving"
-    #: It is as it was for ten minutes, and nothing says that this is wrong.
-    SILENT = "silent"
-    #: There were too many before it.
-    LEFT_OUT = "left out"
-
-
-def check_poison(access: Access, opened: Opened) -> Iterator[Finding]:
-    """Count the messages that were delivered in vain, and those that could not be understood and were kept."""
-    counts = PoisonSearch(opened.service, opened.ports.queues).count()
-    found = [f"{count} in {queue}{POISON_SUFFIX}" for queue, count in counts.waiting.items() if count]
-    if counts.kept:
-        found.append(f"{counts.kept} kept as rows")
-    if found:
-        fix = f"see what they are: jobkit inspect poison{access.option}"
-        yield _TELL.warning("poison messages", ", ".join(found), fix)
-    else:
-        yield _TELL.ok("poison messages", "none wait, none were kept")
-
-
-def check_active(access: Access, opened: Opened, *, write: bool) -> Iterator[Finding]:
-    """Look at the active jobs; with `write` note what they look like, so that the next look can tell what has moved."""
-    counts: Counter[_Seen] = Counter()
-    for number, listed in enumerate(opened.service.repository.index.active()):
-        seen, found = (_Seen.LEFT_OUT, []) if number >= MOST_JOBS else _look(listed, access, opened, write=write)
-        counts[seen] += 1
-        yield from found
-    if counts[_Seen.LEFT_OUT]:
-        evidence = f"{counts[_Seen.LEFT_OUT]} more active jobs were not looked at"
-        yield _TELL.not_checked("jobs", evidence, f"jobkit repair --all --dry-run{access.option}")
-    if counts[_Seen.NOW]:
-        evidence = f"{counted(counts[_Seen.NOW], 'active job')}: only a later look can tell whether they move"
-        yield _TELL.not_checked("jobs", evidence, "the same again in 10 minutes" if write else "without --dry-run")
-    if counts[_Seen.SILENT]:
-        evidence = (
-            f"{counted(counts[_Seen.SILENT], 'active job')} with tasks that run in silence, in stages without a timeout"
-        )
-        yield _TELL.not_checked(
-            "jobs", evidence, "give those stages a timeout, and have their tasks call task.progress"
-        )
-    if counts[_Seen.MOVING]:
-        yield _TELL.ok("jobs", f"{counted(counts[_Seen.MOVING], 'active job')}, moving")
-    if not counts:
-        yield _TELL.ok("jobs", "none is active")
 
 
 def check_job(job_id: str, access: Access, opened: Opened, *, write: bool) -> Iterator[Finding]:
@@ -92,24 +25,19 @@ def check_job(job_id: str, access: Access, opened: Opened, *, write: bool) -> It
     try:
         yield from _check_job(job_id, access, opened, write=write)
     except UNREADABLE as exc:
-        yield _unread(job_id, exc)
-
-
-def _unread(job_id: str, error: JobkitError) -> Finding:
-    fix = "undo the change by hand" if isinstance(error, RowDamaged) else "use the jobkit that wrote it"
-    return _TELL.error(f"job {job_id[:_SHOWN]}", str(error), fix)
+        yield unread(job_id, exc)
 
 
 def _check_job(job_id: str, access: Access, opened: Opened, *, write: bool) -> Iterator[Finding]:
     repository = opened.service.repository
     chain = repository.get_chain(job_id)
-    name = f"job {job_id[:_SHOWN]}"
+    name = f"job {job_id[:SHOWN]}"
     if chain.job.is_purging:
-        fix = f"go on with it: jobkit purge {job_id[:_SHOWN]}{access.option}"
+        fix = f"go on with it: jobkit purge {job_id[:SHOWN]}{access.option}"
         yield _TELL.not_checked(name, "it is being purged: some of its rows are gone", fix)
         return
     broken = broken_invariants(repository, chain)
-    fix = f"jobkit repair {job_id[:_SHOWN]}{access.option}; if it stays, somebody has changed rows by hand"
+    fix = f"jobkit repair {job_id[:SHOWN]}{access.option}; if it stays, somebody has changed rows by hand"
     for text in broken:
         yield _TELL.error(name, text, fix)
     if not broken:
@@ -119,76 +47,33 @@ def _check_job(job_id: str, access: Access, opened: Opened, *, write: bool) -> I
     listed = repository.index.find_active(chain.job)
     look = Repair(opened.service).look(job_id, note=write)
     now = opened.service.clock.now()
-    names = [found.name for found in look.findings if listed is None or _holds(found.name, look, listed, now)]
-    yield from _told(look, names, access)
+    held = tuple(found for found in look.findings if listed is None or holds(found.name, look, listed, now))
+    yield from told(look, [found.name for found in held], access)
     if not chain.job.status.ended and not broken:
-        yield from _diagnosed(job_id, set(names), access, opened)
-    if not chain.job.status.ended and not names:
+        yield from _diagnosed(job_id, held, access, opened)
+    if not chain.job.status.ended and not held:
         evidence = f"whether it moves, and what is final only when it has ended (it is {chain.job.status})"
         yield _TELL.not_checked(name, evidence, "the same again in 10 minutes")
 
 
-def _diagnosed(job_id: str, known: set[str], access: Access, opened: Opened) -> Iterator[Finding]:
-    """Tell what `inspect job` would of a job that has not ended, but what is `known`, and what that could not see."""
-    name = f"job {job_id[:_SHOWN]}"
-    found = Inspection(opened.service, opened.ports.queues, job_id, options=access.option).diagnose()
+def job_repair(open_store: Callable[[], AbstractContextManager[Opened]], *, by: str) -> Callable[[str], str]:
+    """Return what repairs a job and tells what was done; `by` names who does it."""
+
+    def repair(job_id: str) -> str:
+        with open_store() as opened:
+            look = Operator(opened.service, by=by).repair(job_id, reason="jobkit doctor --fix")
+        return "; ".join(finding.mend for finding in look.findings) or "nothing was left to be done"
+
+    return repair
+
+
+def _diagnosed(job_id: str, held: tuple[Broken, ...], access: Access, opened: Opened) -> Iterator[Finding]:
+    """Tell what `inspect job` would of a job that has not ended, but what `held` tells, and what that could not see."""
+    name = f"job {job_id[:SHOWN]}"
+    found = Inspection(opened.service, opened.ports.queues, job_id, options=access.option).diagnose(broken=held)
+    known = {finding.name for finding in held}
     for finding in found.findings:
         if finding.weight is not Weight.NOTE and finding.remedy and finding.name not in known:
             yield _TELL.warning(name, f"{finding.weight}, {finding.name}: {finding.evidence}", finding.remedy)
     for text in found.unchecked:
-        yield _TELL.not_checked(name, text, f"jobkit inspect job {job_id[:_SHOWN]}{access.option}")
-
-
-def _look(listed: Listed, access: Access, opened: Opened, *, write: bool) -> tuple[_Seen, list[Finding]]:
-    """Look at a job, and tell what is broken."""
-    service, job_id = opened.service, listed.job_id
-    name = f"job {job_id[:_SHOWN]}"
-    now = service.clock.now()
-    try:
-        chain = service.repository.get_chain(job_id)
-        if _size(chain) > MOST_TASKS:
-            evidence = f"{listed.job_type}: its stage has {_size(chain):,} tasks, too many to look at in passing"
-            fix = f"jobkit repair {job_id[:_SHOWN]} --dry-run{access.option}"
-            return _Seen.BROKEN, [_TELL.not_checked(name, evidence, fix)]
-        look = Repair(service).look(job_id, note=write)
-    except UnknownJob:  # its submit is at work, or has died before it wrote the job
-        return _Seen.MOVING, []
-    except UNREADABLE as exc:
-        return _Seen.BROKEN, [_unread(job_id, exc)]
-    names = [finding.name for finding in look.findings if _holds(finding.name, look, listed, now)]
-    if names:
-        return _Seen.BROKEN, list(_told(look, names, access))
-    if listed.looked_at is None or look.findings:
-        return _Seen.NOW, []
-    if not look.is_settled:
-        return _Seen.MOVING, []
-    return _Seen.SILENT if now - listed.looked_at >= STILL else _Seen.NOW, []
-
-
-def _holds(name: str, look: Look, listed: Listed, now: datetime) -> bool:
-    """Whether a finding of a look is no matter of the moment."""
-    if name in _AT_ONCE:
-        return True
-    if look.chain.job.status.ended:
-        return now - look.chain.job.updated_at >= STILL
-    return listed.looked_at is not None and now - listed.looked_at >= STILL
-
-
-def _told(look: Look, names: list[str], access: Access) -> Iterator[Finding]:
-    job = look.chain.job
-    fix = f"jobkit repair {job.job_id[:_SHOWN]}{access.option}"
-    for found in look.findings:
-        if found.name in names:
-            evidence = f"{job.job_type}, {found.name}: {found.evidence}"
-            yield _TELL.error(f"job {job.job_id[:_SHOWN]}", evidence, fix, lambda: _repair(job.job_id, access))
-
-
-def _repair(job_id: str, access: Access) -> str:
-    with access.open() as opened:
-        look = Operator(opened.service, by=access.by).repair(job_id, reason="jobkit doctor --fix")
-    return "; ".join(finding.mend for finding in look.findings) or "nothing was left to be done"
-
-
-def _size(chain: Chain) -> int:
-    stage = chain.current_stage
-    return 0 if stage is None else stage.task_count or 0
+        yield _TELL.not_checked(name, text, f"jobkit inspect job {job_id[:SHOWN]}{access.option}")

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from jobkit.runtime.checks.host_file import Mends
+
 
 def lines_added(path: Path, lines: Sequence[str]) -> Callable[[], str]:
     """Return what adds lines to a file, which it makes if there is none."""
@@ -34,3 +36,13 @@ def value_set(path: Path, place: Sequence[str], value: Any) -> Callable[[], str]
         return f"{'.'.join(place)} set in {path.name}"
 
     return mend
+
+
+def values_set(folder: Path) -> Mends:
+    """Return what makes the fixes of a folder's JSON files, of those that are there."""
+
+    def mends(file: str, place: Sequence[str], value: Any) -> Callable[[], str] | None:
+        path = folder / file
+        return value_set(path, place, value) if path.is_file() else None
+
+    return mends

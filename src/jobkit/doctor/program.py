@@ -1,8 +1,6 @@
 """Run in a process of its own, `program.py functions|controllers ANSWER`: imports users' code and tells what there is.
 
 Of the functions it tells what Microsoft's worker would find, with nothing of jobkit imported but what the app brings.
-The worker imports `function_app.py`, takes the one object in it that functions are registered with, and asks that for
-its functions. Source: the worker's public code (`azure_functions_runtime/loader.py`).
 """
 
 from __future__ import annotations
@@ -10,10 +8,13 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import runpy
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+_INDEXED: Final = Path(__file__).parents[1] / "runtime" / "checks" / "indexed.py"
 
 
 def functions(root: Path) -> dict[str, Any]:
@@ -24,26 +25,16 @@ def functions(root: Path) -> dict[str, Any]:
         module = importlib.import_module("function_app")
     except BaseException as exc:  # noqa: BLE001 - whatever it raises, SystemExit included, is what there is to tell
         return {**document, "failed": "import", "error": f"{type(exc).__name__}: {exc}", "where": _where(exc, root)}
-    from azure.functions import FunctionRegister
-
-    apps = {name: value for name, value in vars(module).items() if isinstance(value, FunctionRegister)}
+    indexed = runpy.run_path(str(_INDEXED))
+    apps = indexed["find_apps"](module)
     document |= {"apps": list(apps), "files": _files_below(root)}
     if len(apps) != 1:
         return {**document, "failed": "apps"}
     try:
-        found = next(iter(apps.values())).get_functions()
+        document["functions"] = indexed["describe_functions"](next(iter(apps.values())))
     except Exception as exc:  # noqa: BLE001 - as above
         return {**document, "failed": "functions", "error": f"{type(exc).__name__}: {exc}"}
-    document["functions"] = [_function(function) for function in found]
     return document
-
-
-def _function(function: Any) -> dict[str, Any]:
-    return {
-        "name": function.get_function_name(),
-        "bindings": json.loads(function.get_function_json())["bindings"],
-        "retries": function.get_settings_dict("retry_policy") is not None,
-    }
 
 
 def controllers(root: Path) -> dict[str, Any]:

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any
 
-from jobkit.deploy.vendored import HOST_FILE
-from jobkit.runtime.clock import Clock, SystemClock
+from jobkit.runtime.checks.finding import Broken
+from jobkit.runtime.checks.host_file import read_host
+from jobkit.runtime.checks.settings import without_secrets
 from jobkit.runtime.errors import InvalidSetting
-from jobkit.runtime.loader import Project
+from jobkit.runtime.loader import HOST_FILE, Project
 from jobkit.runtime.settings import LOCAL_SETTINGS, hub_name, read_settings
-from jobkit.runtime.storage.azure_account import SETTING
 
 from .child import MOST_S, NoAnswer, ask_program
-
-FUNCTION_APP: Final = "function_app.py"
-#: What is secret in a connection string or a signed address.
-_SECRETS: Final = re.compile(r"(?i)\b(AccountKey|SharedAccessSignature|SharedAccessKey|Password|sig)=[^;&\s\"']+")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Broken:
-    """Why something could not be found out."""
-
-    reason: str
 
 
 class Subject:
@@ -40,7 +26,6 @@ class Subject:
         *,
         project: Project | None,
         environment: Mapping[str, str],
-        clock: Clock | None = None,
         limit_s: float = MOST_S,
         trouble: str = "",
     ) -> None:
@@ -49,7 +34,6 @@ class Subject:
         self.folder = (folder if project is None else project.root).absolute()
         self.project = project
         self.environment = environment
-        self.clock = clock or SystemClock()
         self.limit_s = limit_s
 
     @property
@@ -93,13 +77,7 @@ class Subject:
     @cached_property
     def host(self) -> dict[str, Any] | Broken:
         """host.json."""
-        try:
-            found: Any = json.loads((self.folder / HOST_FILE).read_text(encoding="utf-8-sig"))
-        except (OSError, ValueError) as exc:
-            return Broken(reason=f"can't be read: {exc}")
-        if not isinstance(found, dict):
-            return Broken(reason="is no JSON object")
-        return cast("dict[str, Any]", found)
+        return read_host(self.folder)
 
     @cached_property
     def controllers(self) -> dict[str, Any] | Broken:
@@ -122,7 +100,4 @@ class Subject:
 
     def without_secrets(self, text: str) -> str:
         """Return a text in which no connection string and no key is left."""
-        secret = self.known_settings.get(SETTING, "")
-        if len(secret) > len("UseDevelopmentStorage=true;"):
-            text = text.replace(secret, "…")
-        return _SECRETS.sub(r"\1=…", text)
+        return without_secrets(text, self.known_settings)

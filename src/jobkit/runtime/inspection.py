@@ -13,6 +13,7 @@ from .inspected import Count, Diagnosis, Inspected, Outliers, Provenance
 from .model import Chain, StageRecord, StageState
 from .outliers import READ_WHOLE, find_outliers
 from .provenance import find_provenance
+from .repair import Finding as Broken
 from .repair import Repair
 from .service import Service
 from .storage.ports import Queues
@@ -62,17 +63,21 @@ class Inspection:
             provenance=self._provenance,
         )
 
-    def diagnose(self) -> Diagnosis:
-        """Read what tells why the job does not move, and no more. Raises UnknownJob."""
-        chain = self._repository.get_chain(self._job_id)
-        return self._diagnose(self._look(chain, self._counting.open_stages(chain)))
+    def diagnose(self, *, broken: tuple[Broken, ...] | None = None) -> Diagnosis:
+        """Read what tells why the job does not move, and no more. Raises UnknownJob.
 
-    def _look(self, chain: Chain, counts: Mapping[int, Count]) -> Evidence:
+        `broken` is what repair finds, where somebody has looked already.
+        """
+        chain = self._repository.get_chain(self._job_id)
+        return self._diagnose(self._look(chain, self._counting.open_stages(chain), broken))
+
+    def _look(self, chain: Chain, counts: Mapping[int, Count], broken: tuple[Broken, ...] | None = None) -> Evidence:
         job = chain.job
         stage = chain.current_stage
         listed = self._repository.index.is_active(job)
-        few = stage is None or (stage.task_count or 0) <= READ_WHOLE
-        broken = Repair(self._service).look(job.job_id, note=False).findings if few and not job.status.ended else ()
+        if broken is None:
+            few = stage is None or (stage.task_count or 0) <= READ_WHOLE
+            broken = Repair(self._service).look(job.job_id, note=False).findings if few and not job.status.ended else ()
         queues = {} if job.status.ended else look_at_queues(self._queues, chain)
         return Evidence(
             chain=chain,

@@ -23,6 +23,8 @@ from .errors import DuplicateJobType, InvalidSetting, did_you_mean
 from .registry import Registry
 
 DEFAULT_MODULES: Final = ("controllers",)
+#: What a Function App's folder has.
+HOST_FILE: Final = "host.json"
 ENTRY_POINTS: Final = "jobkit.controllers"
 #: What [tool.jobkit] may hold; `deprecate` is read by that command alone.
 _SETTINGS: Final = ("controllers", "deprecate")
@@ -68,7 +70,7 @@ def find_project(start: Path) -> Project | None:
             table = _jobkit_table(pyproject)
             if table is not None:
                 return Project(root=folder, modules=_modules(table, pyproject), settings=table)
-        if (folder / "host.json").is_file():
+        if (folder / HOST_FILE).is_file():
             return Project(root=folder)
     return None
 

@@ -12,8 +12,10 @@ import random
 import socket
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import jobkit
 from jobkit.runtime.clock import SystemClock
 from jobkit.runtime.events import log_event
 from jobkit.runtime.loader import Loaded, load_modules
@@ -22,7 +24,8 @@ from jobkit.runtime.settings import hub_name
 if TYPE_CHECKING:
     from jobkit.runtime.processing import Processing
     from jobkit.runtime.service import Service
-    from jobkit.runtime.storage.ports import Queues
+    from jobkit.runtime.storage.azure_account import Account
+    from jobkit.runtime.storage.ports import Queues, Store
 
 _LOGGER: Final = logging.getLogger("jobkit")
 
@@ -35,12 +38,17 @@ class App:
         self._modules = tuple(modules)
         self._lock = threading.Lock()
         self._loaded: Loaded | None = None
-        self._parts: tuple[Processing, Queues] | None = None
+        self._parts: tuple[Processing, Store] | None = None
 
     @property
     def hub(self) -> str:
         """The prefix of tables and queues. Raises InvalidSetting."""
         return hub_name(os.environ)
+
+    @property
+    def place(self) -> Path:
+        """Where the runtime is that runs."""
+        return Path(jobkit.__file__).parent
 
     @property
     def loaded(self) -> Loaded:
@@ -65,20 +73,30 @@ class App:
     @property
     def queues(self) -> Queues:
         """The hub's queues. Raises InvalidSetting when the settings name no storage account."""
-        return self._made[1]
+        return self.store.queues
 
     @property
-    def _made(self) -> tuple[Processing, Queues]:
+    def store(self) -> Store:
+        """The hub's tables and queues. Raises InvalidSetting when the settings name no storage account."""
+        return self._made[1]
+
+    def find_account(self) -> Account:
+        """Find the storage account. Raises InvalidSetting when the settings name none."""
+        from jobkit.runtime.storage.azure_account import find_account
+
+        return find_account(os.environ)
+
+    @property
+    def _made(self) -> tuple[Processing, Store]:
         loaded = self.loaded
         with self._lock:
             if self._parts is None:
                 from jobkit.runtime.processing import Processing
                 from jobkit.runtime.service import Service
                 from jobkit.runtime.storage.azure import AzureStore
-                from jobkit.runtime.storage.azure_account import find_account
                 from jobkit.runtime.turns import Gate
 
-                store = AzureStore(find_account(os.environ), hub=self.hub)
+                store = AzureStore(self.find_account(), hub=self.hub)
                 service = Service(
                     store.store,
                     loaded.registry,
@@ -88,7 +106,7 @@ class App:
                     observe=log_event,
                     each=store.each,
                 )
-                self._parts = (Processing(service, gate=Gate()), store.queues)
+                self._parts = (Processing(service, gate=Gate()), store.store)
             return self._parts
 
 

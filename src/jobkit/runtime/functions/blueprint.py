@@ -72,6 +72,8 @@ def blueprint(controllers: Sequence[str] = DEFAULT_MODULES) -> JobBlueprint:
     _add_route(made, "livez", "GET", "livez", lambda _: answer_json({"status": "alive"}), level="anonymous")
     _add_route(made, "readyz", "GET", "readyz", lambda _: routes.check_ready(app))
     _add_route(made, "health", "GET", "health", lambda _: routes.show_health(app))
+    _add_route(made, "show_doctor", "GET", "doctor", lambda req: _examine_app(app, req, write=False))
+    _add_route(made, "ask_doctor", "POST", "doctor", lambda req: _examine_app(app, req, write=True))
     _add_route(made, "submit_job", "POST", "jobs/{job_type}", lambda req: routes.submit_job(app, req))
     _add_route(made, "list_jobs", "GET", "jobs", lambda req: overview_routes.list_jobs(app, req))
     _add_route(made, "list_queues", "GET", "queues", lambda req: overview_routes.list_queues(app, req))
@@ -100,6 +102,12 @@ def blueprint(controllers: Sequence[str] = DEFAULT_MODULES) -> JobBlueprint:
         _add_queue(made, app, name, queue, hub)
     _add_timer(made, app)
     return made
+
+
+def _examine_app(app: App, request: func.HttpRequest, *, write: bool) -> func.HttpResponse:
+    from .doctor_routes import examine_app  # when it is asked for: no cold start waits for it
+
+    return examine_app(app, request, write=write)
 
 
 def _add_route(

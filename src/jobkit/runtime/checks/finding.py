@@ -46,6 +46,13 @@ class Finding:
     unreachable: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """Why something could not be found out."""
+
+    reason: str
+
+
 def listed(names: Sequence[str], most: int) -> str:
     """Name the first ones, and say how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
