@@ -131,6 +131,7 @@ WORRIES = [
 STATES: dict[str, tuple[Installation, list[Concern], str]] = {
     "empty": (EMPTY, [], "/srv/tiles/.jobkit/local.db"),
     "busy": (BUSY, [], "the azure store, hub jobkit"),
+    "one waits": (replace(EMPTY, queues=queues(queue("jobs", 1, 1))), [], "/srv/tiles/.jobkit/local.db"),
     "worried": (WORRIED, WORRIES, "/srv/tiles/.jobkit/local.db"),
 }
 
@@ -302,11 +303,21 @@ def test_a_pipe_gets_whole_ids_types_names_and_errors():
     assert "2 of 10 tasks of stage 1 'Cut' failed: TileBroken: tile 3 is broken\n" in lines
 
 
+@pytest.mark.parametrize(("living", "left"), [(0, ""), (1, "~13 min"), (None, "~13 min")])
+def test_the_time_left_is_told_where_somebody_may_keep_up_the_pace(living: int | None, left: str):
+    active = running(one(2, **ACTIVE), sealed(1, "Cut", 100), done=40, failed=3)
+    found = replace(BUSY, active=(active,), living=living)
+
+    [line] = [line for line in screen(installation_view(found, [], place="here"), 80).splitlines() if "43 %" in line]
+    assert line.partition(" %       3")[2].strip() == left
+
+
 @pytest.mark.parametrize(
     ("name", "line"),
     [
         ("empty", "no active job, 0 messages, 0 tasks a second"),
         ("busy", "37 active jobs, 9,592 messages, 0.7 tasks a second"),
+        ("one waits", "no active job, 1 message, 0 tasks a second"),
         ("worried", "1,000 or more active jobs, 3 warnings, 5 messages, 0 tasks a second"),
     ],
 )

@@ -165,6 +165,10 @@ class Installation:
     throughput: Throughput
     damaged: tuple[str, ...]
 
+    def left_s(self, job: ActiveJob) -> float | None:
+        """How long a job's stage still takes; None where there is no pace to go by, or nobody to keep it up."""
+        return None if self.living == 0 else job.left_s(self.at)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concern:

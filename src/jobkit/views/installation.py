@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from jobkit.runtime.figures import span_text
+from jobkit.runtime.figures import counted, span_text
 from jobkit.runtime.model import StageState
 from jobkit.runtime.overview import NEWEST, WINDOW_S, ActiveJob, Concern, Installation, took_s
 
@@ -56,7 +56,7 @@ def installation_view(
 def installation_line(found: Installation, worries: Sequence[Concern]) -> str:
     """Tell the same on one line."""
     messages = sum(queue.messages for queue in found.queues)
-    return f"{_headline(found, worries)}, {messages:,} messages, {_pace(found.throughput.a_second)} tasks a second"
+    return f"{_headline(found, worries)}, {counted(messages, 'message')}, {_pace(found.throughput.a_second)} tasks a second"
 
 
 def _headline(found: Installation, worries: Sequence[Concern]) -> str:
@@ -99,7 +99,7 @@ def _active(found: Installation, *, whole: bool) -> Lines:
                 Text(_stage(each)),
                 Text(_tasks(each)),
                 _failed(each),
-                Text(_left(each, found.at)),
+                Text(_left(found.left_s(each))),
                 Text(ago_text(each.moved_at, found.at)),
             )
         )
@@ -134,8 +134,7 @@ def _failed(active: ActiveJob) -> Text:
     return Text(f"{failed:,}", style="red" if failed else "")
 
 
-def _left(active: ActiveJob, now: datetime) -> str:
-    left_s = active.left_s(now)
+def _left(left_s: float | None) -> str:
     return "" if left_s is None else f"~{span_text(left_s)}"
 
 
