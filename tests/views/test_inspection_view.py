@@ -17,7 +17,10 @@ COMPLETED = inspected(
         ),
         2: Outliers(slowest=(task(0, stage=2),), is_whole=True),
     },
-    audits=(Audit(action="retry", by="ann", reason="disk was full", at=after(60)),),
+    audits=(
+        Audit(action="repair: sent, but lost, not tidied up", by="ann", reason="", at=after(50)),
+        Audit(action="retry", by="ann", reason="disk was full", at=after(60)),
+    ),
 )
 
 DISK = Failure(type="OSError", message="tile 7: no space left", traceback="")
@@ -123,6 +126,7 @@ tiles completed in 1 min 36 s
 id          0123456789abcdef0123456789abcdef
 parameters  {"width":5000,"tile_px":512}
 created     2024-02-29 12:00:00 UTC
+repair      2024-02-29 12:00:50 UTC by ann: sent, but lost, not tidied up
 retry       2024-02-29 12:01:00 UTC by ann: disk was full
 
    stage  status     tasks  done  failed    time  lights out by

@@ -120,10 +120,9 @@ def facts_view(job: JobRecord, audits: Sequence[Audit], *, whole: bool) -> Rende
         grid.add_row("results from", Text(job.source))
     grid.add_row("created", f"{job.created_at:%Y-%m-%d %H:%M:%S} UTC")
     for audit in audits:
-        reason = f": {audit.reason}" if audit.reason else ""
-        grid.add_row(
-            audit.action, Text(shown_text(f"{audit.at:%Y-%m-%d %H:%M:%S} UTC by {audit.by}{reason}", whole=whole))
-        )
+        action, _, what = audit.action.partition(": ")  # a repair names all that it has mended
+        words = [f"{audit.at:%Y-%m-%d %H:%M:%S} UTC by {audit.by}", *(each for each in (what, audit.reason) if each)]
+        grid.add_row(action, Text(shown_text(": ".join(words), whole=whole)))
     return grid
 
 
