@@ -378,7 +378,11 @@ The id is the hash of
 
 
 def test_what_somebody_else_wrote_never_commands_the_terminal() -> None:
-    evil = Failure(type="StageFailed\x1b", message="\x1b[31mred")
-    found = inspected(chain(job(status=Status.FAILED, error=evil), waiting(1, "Cut")))
+    evil = Failure(type="StageFailed\x1b", message="\x1b[31mred", traceback="\x9b31mred")
+    failed = job(status=Status.FAILED, error=evil)
+    summary = Summary(failed=1, errors=(broken(1, 0, evil),))
+    alone = inspected(chain(failed, waiting(1, "Cut")))
+    grouped = inspected(chain(failed, closed(1, "Cut", 1, failed=1, error=evil, summary=summary)))
 
-    assert "\x1b" not in screen(inspection_view(found)).partition("Error\n")[0]
+    for found in (alone, grouped):
+        assert set("\x1b\x9b").isdisjoint(screen(inspection_view(found)))

@@ -163,9 +163,8 @@ def _stage_time(stage: StageRecord, now: datetime | None) -> str:
 def error_group_view(stage: StageRecord, group: ErrorGroup) -> RenderableType:
     """Show how many tasks of a stage failed in one way, with the first of them as the example."""
     tasks = counted(group.count, "task")
-    head = Text(
-        f"  stage {stage.number} {stage.name}: {tasks} failed with {group.failure.type}, first task {group.index}"
-    )
+    text = f"  stage {stage.number} {stage.name}: {tasks} failed with {group.failure.type}, first task {group.index}"
+    head = Text(shown_text(text))
     return Group(head, indented(failure_view(group.failure), 4))
 
 
@@ -176,9 +175,9 @@ def indented(part: RenderableType, by: int = 2) -> RenderableType:
 
 def failure_view(failure: Failure) -> RenderableType:
     """Show an error with the last lines of its traceback."""
-    text = Text(f"{failure.type}: {failure.message}", style="red")
+    text = Text(shown_text(f"{failure.type}: {failure.message}"), style="red")
     tail = "\n".join(failure.traceback.splitlines()[-8:])
-    return Group(text, Text(tail, style="dim")) if tail else text
+    return Group(text, Text(shown_text(tail), style="dim")) if tail else text
 
 
 def _listed_results(result: Any) -> list[dict[str, Any]] | None:
