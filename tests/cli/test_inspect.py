@@ -223,7 +223,7 @@ def test_tasks_of_one_status_of_the_stage_that_ran_last(jobkit: InProcess, folde
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["task", "c9b3-1-1"], 3, "no task 'c9b3-1-1': stage 1 'Hello Worlds' has 1 tasks, counted from 0"),
+        (["task", "c9b3-1-1"], 3, "no task 'c9b3-1-1': stage 1 'Hello Worlds' has 1 task, counted from 0"),
         (["task", "c9b3-3-0"], 3, "no task 'c9b3-3-0': its job has the stages 1, 2"),
         (
             ["task", "c9b3"],

@@ -50,6 +50,13 @@ more: jobkit inspect tasks 0123456789ab --stage 2 --first 4
     }
 
 
+def test_one_of_a_thing_is_named_so() -> None:
+    one = chain(job(status=Status.PROCESSING, stage=2), closed(1, "Cut", 1), sealed(2, "Check", 1))
+
+    assert screen(tasks_view(one, one.stages[1], PAGE)).startswith("\ntiles 0123456789ab, stage 2 Check: 1 task, proc")
+    assert "may read    stage 1 Cut: 1 result\n" in screen(task_view(one, one.stages[1], FED))
+
+
 def test_an_empty_page() -> None:
     assert (
         screen(tasks_view(RUNNING, waiting(3, "Report"), []))

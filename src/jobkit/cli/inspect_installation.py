@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from jobkit.runtime.clock import SystemClock
 from jobkit.runtime.concerns import find_concerns
+from jobkit.runtime.figures import counted
 from jobkit.runtime.inspected import Diagnosis
 from jobkit.runtime.inspection import Inspection
 from jobkit.runtime.installation import Glance
@@ -108,7 +109,7 @@ def show_jobs(wanted: Filter, *, how: How, store: str) -> None:
             return Frame(
                 view=lambda whole: jobs_view(page, now=now, next_command=command, whole=whole),
                 document=lambda: jobs_document(page),
-                line=f"{len(page.jobs)} jobs",
+                line=counted(len(page.jobs), "job"),
             )
 
         present(read, how, title="jobkit inspect jobs")

@@ -8,6 +8,7 @@ from typing import Final
 
 from jobkit.runtime.documents import SCHEMA, task_document, tasks_document
 from jobkit.runtime.errors import InvalidSetting, UnknownTask
+from jobkit.runtime.figures import counted
 from jobkit.runtime.listing import list_tasks
 from jobkit.runtime.model import Chain, StageRecord, Status
 from jobkit.runtime.repository import Repository
@@ -106,7 +107,7 @@ def _why_none(chain: Chain, stage: StageRecord | None) -> str:
         return f"its job has the stages {numbers}"
     if stage.task_count is None:
         return f"stage {stage.number} {stage.name!r} has no tasks yet"
-    return f"stage {stage.number} {stage.name!r} has {stage.task_count:,} tasks, counted from 0"
+    return f"stage {stage.number} {stage.name!r} has {counted(stage.task_count, 'task')}, counted from 0"
 
 
 def _find_stage(chain: Chain, wanted: str | None) -> StageRecord:

@@ -38,7 +38,7 @@ class _Tally:
         self._told_at = time.monotonic()
 
     def __str__(self) -> str:
-        return f"{counted(self.jobs, 'job')} deleted, {self.rows:,} rows"
+        return f"{counted(self.jobs, 'job')} deleted, {counted(self.rows, 'row')}"
 
     def add(self, rows: int) -> None:
         """Count rows."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from .errors import EntityChanged, EntityNotFound
+from .figures import all_of
 from .messages import JOBS_QUEUE, TASKS_QUEUE, Kind
 from .model import Chain, StageRecord, StageState, Status, TaskRecord, TaskRef
 from .outbox import job_message, stage_message, task_message
@@ -148,7 +149,7 @@ class Repair:
             self._turn_out(chain, stage, census.unmarked)
 
         if census.ended == stage.task_count:
-            yield "ended, not closed", f"all {census.ended:,} tasks have ended", "turn out the lights", turn_out
+            yield "ended, not closed", f"{all_of(census.ended, 'task')} ended", "turn out the lights", turn_out
             return
         if census.lost:
             evidence = f"{_tasks(census.lost)} queued without a message"

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from jobkit.runtime.figures import took_s, waited_s
+from jobkit.runtime.figures import counted, took_s, waited_s
 from jobkit.runtime.model import Chain, StageRecord, TaskRecord
 from jobkit.runtime.payload import stored_json
 
@@ -26,7 +26,7 @@ def tasks_view(
 ) -> RenderableType:
     """Show a page of a stage's tasks; `go_on` is the command for the next one, where there is one."""
     job = chain.job
-    count = "no tasks yet" if stage.task_count is None else f"{stage.task_count:,} tasks"
+    count = "no tasks yet" if stage.task_count is None else counted(stage.task_count, "task")
     head = Text(f"{job.job_type} {job.job_id[:12]}, stage {stage.number} {stage.name}: {count}, ")
     head.append(stage.status.value, style=STYLES[stage.status])
     if not tasks:
@@ -107,7 +107,7 @@ def _fed_by(chain: Chain, stage: StageRecord, task: TaskRecord) -> Iterator[tupl
         source = earlier[-1]
         yield (
             "may read",
-            f"stage {source.number} {source.name}: {source.summary.completed:,} results"
+            f"stage {source.number} {source.name}: {counted(source.summary.completed, 'result')}"
             + (f", and {len(earlier) - 1} before it" if len(earlier) > 1 else ""),
         )
     elif chain.job.source is not None:
