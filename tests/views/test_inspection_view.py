@@ -265,8 +265,8 @@ def test_a_stuck_job() -> None:
         == """
 tiles stuck: task 17 was claimed 14 min ago by an instance that is gone (vm-41);
 its message returns in 40 s, at once with a worker
-  stuck: dead claimer    to do: jobkit worker; or jobkit repair 0123456789ab
-                         --force
+  stuck: dead claimer    to do: jobkit worker
+                         or: jobkit repair 0123456789ab --force
   note: being cancelled  no further task starts: cancelled by ann
 
 id          0123456789abcdef0123456789abcdef
@@ -289,7 +289,8 @@ The id is the hash of
         == """
 tiles stuck: task 17 was claimed 14 min ago by an instance that is gone (vm-41); its message returns in 40 s, at once
 with a worker
-  stuck: dead claimer    to do: jobkit worker; or jobkit repair 0123456789ab --force
+  stuck: dead claimer    to do: jobkit worker
+                         or: jobkit repair 0123456789ab --force
   note: being cancelled  no further task starts: cancelled by ann
 
 id          0123456789abcdef0123456789abcdef

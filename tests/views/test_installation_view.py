@@ -122,7 +122,7 @@ WORRIES = [
         name="lost message",
         text="job 333333333333 tiles: its planning has no message: queue jobs was seen whole",
         since=after(10),
-        command="jobkit repair 333333333333 --force",
+        command="jobkit worker; or jobkit repair 333333333333 --force",
     ),
     Concern(
         name="damaged row", text="row ab / job: it has no \x1b[31m'epoch'", since=None, command="jobkit inspect jobs"
@@ -241,7 +241,8 @@ Warnings
    jobkit worker
  ! job 333333333333 tiles: its planning has no message: queue jobs was seen
    whole (for 9 min)
-   jobkit repair 333333333333 --force
+   jobkit worker
+   or: jobkit repair 333333333333 --force
  ! row ab / job: it has no �[31m'epoch'
    jobkit inspect jobs
 
@@ -268,7 +269,8 @@ Warnings
  ! 5 messages wait and no process works on this store (for 14 min)
    jobkit worker
  ! job 333333333333 tiles: its planning has no message: queue jobs was seen whole (for 9 min)
-   jobkit repair 333333333333 --force
+   jobkit worker
+   or: jobkit repair 333333333333 --force
  ! row ab / job: it has no �[31m'epoch'
    jobkit inspect jobs
 

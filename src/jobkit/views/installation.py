@@ -15,6 +15,7 @@ from jobkit.runtime.model import StageState
 from jobkit.runtime.overview import NEWEST, WINDOW_S, ActiveJob, Concern, Installation, took_s
 
 from .duration import duration_text
+from .inspection import ways
 from .job import shown_text
 from .jobs import ABOUT, WIDE, about, ago_text, job_cells, job_columns, status_cell
 from .lines import Column, Lines, Row
@@ -70,7 +71,7 @@ def _worry(worry: Concern, found: Installation) -> RenderableType:
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row(Text(" !", style="red"), Text(shown_text(f"{worry.text}{since}")))
-    grid.add_row("", Text(worry.command, style="bold"))
+    grid.add_row("", Text(ways(worry.command), style="bold"))
     return grid
 
 
