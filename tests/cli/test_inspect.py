@@ -71,10 +71,11 @@ def test_an_unknown_id_is_answered_with_exit_code_3(jobkit: InProcess, job_id: s
     assert len(done.err.splitlines()) == 1
 
 
-def test_a_store_that_is_not_there_has_no_job_and_is_not_made(jobkit: InProcess, folder: Path):
+def test_a_store_that_is_not_there_is_named_and_not_made(jobkit: InProcess, folder: Path):
     done = jobkit("inspect", "job", "c9b3")
 
-    assert (done.code, done.err) == (3, "error: no job 'c9b3' in this store\n")
+    place = folder / ".jobkit" / "local.db"
+    assert (done.code, done.err) == (3, f"error: there is no store at {place}: no job has been submitted to it\n")
     assert list(folder.iterdir()) == []
 
 

@@ -79,7 +79,7 @@ def show_jobs(wanted: Filter, *, how: How, store: str) -> None:
     how.check()
     order = read_order(wanted.sort)
     clock = SystemClock()
-    with open_without_code(store, wanted.after) as session:
+    with open_without_code(store) as session:
         repository = Repository(session.store.store.tables)
         after = None
         if wanted.after is not None:

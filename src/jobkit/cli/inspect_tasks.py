@@ -48,7 +48,7 @@ def show_tasks(job_id: str, page: Page, how: How, *, store: str) -> None:
     """Run `jobkit inspect tasks`."""
     how.check()
     status = page.known_status
-    with open_without_code(store, job_id) as session:
+    with open_without_code(store) as session:
         repository = Repository(session.store.store.tables)
         whole_id = repository.resolve_job_id(job_id)
 
@@ -77,7 +77,7 @@ def show_task(task_id: str, how: How, *, store: str) -> None:
         reason = "an id is that of its job, the stage's number and the index, such as 3f9c2a7b-1-17"
         raise UnknownTask(task_id=task_id, reason=reason)
     job, number, index = parts[1], int(parts[2]), int(parts[3])
-    with open_without_code(store, job) as session:
+    with open_without_code(store) as session:
         repository = Repository(session.store.store.tables)
         whole_id = repository.resolve_job_id(job)
 

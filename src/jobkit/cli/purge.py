@@ -69,7 +69,7 @@ def main(wanted: Wanted, *, older_than: str | None, dry_run: bool, yes: bool, js
             option="--older-than", reason="is missing: how long ago jobs must have ended, such as 30d"
         )
     kept: list[str] = []
-    with open_without_code(store, wanted.job_ids[0] if wanted.job_ids else None) as session:
+    with open_without_code(store) as session:
         service = session.service(lambda _: None)
         purging = Purging(service)
         find = _find(service, purging, wanted, older_than, kept)
