@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from jobkit.runtime.clock import SystemClock
 from jobkit.runtime.documents import SCHEMA, task_document, tasks_document
 from jobkit.runtime.errors import InvalidSetting, UnknownTask
 from jobkit.runtime.figures import counted
@@ -91,8 +92,9 @@ def show_task(task_id: str, how: How, *, store: str) -> None:
             task = repository.find_listed_task(stage, index)
             if task is None:
                 raise UnknownTask(task_id=task_id, reason="its row is gone")
+            now = SystemClock().now()
             return Frame(
-                view=lambda whole: task_view(chain, stage, task, whole=whole),
+                view=lambda whole: task_view(chain, stage, task, now=now, whole=whole),
                 document=lambda: {"schema": SCHEMA, **task_document(task)},
                 line=f"task {task.ref.task_id} is {task.status}, attempt {task.attempt}",
                 ended=int(task.status is Status.FAILED) if task.status.ended else None,
