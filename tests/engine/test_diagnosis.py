@@ -118,7 +118,7 @@ def test_tasks_whose_messages_nobody_takes(drive: Drive, store: Store, clock: Ma
     text = "3 task messages have waited {} in queue tasks"
     assert findings(at_once) == [("waiting", "not taken yet", text.format("0 s"), "")]
     assert findings(look(driver, store, job_id)) == [
-        ("stuck", "no worker", text.format("60 s") + " and nobody takes it", WORKER)
+        ("stuck", "no worker", text.format("60 s") + " and nobody takes them", WORKER)
     ]
 
 

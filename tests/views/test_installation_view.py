@@ -305,12 +305,19 @@ def test_a_pipe_gets_whole_ids_types_names_and_errors():
     assert "2 of 10 tasks of stage 1 'Cut' failed: TileBroken: tile 3 is broken\n" in lines
 
 
-@pytest.mark.parametrize(("living", "left"), [(0, ""), (1, "~13 min"), (None, "~13 min")])
-def test_the_time_left_is_told_where_somebody_may_keep_up_the_pace(living: int | None, left: str):
+@pytest.mark.parametrize(
+    ("living", "worries", "left"),
+    [(0, [], ""), (None, WORRIES[:1], ""), (None, WORRIES[1:], "~13 min"), (1, [], "~13 min"), (None, [], "~13 min")],
+)
+def test_the_time_left_is_told_where_somebody_may_keep_up_the_pace(
+    living: int | None, worries: list[Concern], left: str
+):
     active = running(one(2, **ACTIVE), sealed(1, "Cut", 100), done=40, failed=3)
     found = replace(BUSY, active=(active,), living=living)
 
-    [line] = [line for line in screen(installation_view(found, [], place="here"), 80).splitlines() if "43 %" in line]
+    [line] = [
+        line for line in screen(installation_view(found, worries, place="here"), 80).splitlines() if "43 %" in line
+    ]
     assert line.partition(" %       3")[2].strip() == left
 
 

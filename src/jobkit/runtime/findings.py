@@ -35,7 +35,8 @@ class Findings:
         text = f"{what} {verb} {span_text(age_s)} in queue {queue}"
         living = self._evidence.living
         if living == 0 or (living is None and min(age_s, still_s) > QUIET_S and not tried):
-            why = "no process works on this store" if living == 0 else "nobody takes it"
+            them = "it" if len(seen) == 1 else "them"
+            why = "no process works on this store" if living == 0 else f"nobody takes {them}"
             weight = Weight.STUCK if age_s > QUIET_S else Weight.WAITING
             return Finding(name="no worker", weight=weight, evidence=f"{text} and {why}", remedy=self.worker())
         if tried and claimed:

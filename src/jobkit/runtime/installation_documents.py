@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -66,7 +66,7 @@ def _peeked_document(each: Peeked) -> dict[str, Any]:
     return document
 
 
-def installation_document(found: Installation, worries: Iterable[Concern]) -> dict[str, Any]:
+def installation_document(found: Installation, worries: Collection[Concern]) -> dict[str, Any]:
     """Write an installation at a glance as JSON data."""
     return {
         "schema": SCHEMA,
@@ -78,7 +78,7 @@ def installation_document(found: Installation, worries: Iterable[Concern]) -> di
         "active": {
             "count": found.active_count,
             "count_is_exact": found.counted_all,
-            "jobs": [_active_document(job, found.left_s(job)) for job in found.active],
+            "jobs": [_active_document(job, found.left_s(job, worries)) for job in found.active],
         },
         "ended": [_ended_document(chain) for chain in found.ended],
         "looked_at": found.looked_at,

@@ -42,7 +42,7 @@ def installation_view(
         parts += [Text(), Text("Warnings", style="bold red"), *(_worry(each, found) for each in worries)]
     parts += [Text(), Text(_active_title(found), style="bold")]
     if found.active:
-        parts.append(_active(found, whole=whole))
+        parts.append(_active(found, worries, whole=whole))
     parts += [Text(), Text(_ended_title(found), style="bold")]
     if found.ended:
         parts.append(_ended(found, whole=whole))
@@ -84,7 +84,7 @@ def _active_title(found: Installation) -> str:
     return f"Active jobs, the newest {len(found.active)} of {of}"
 
 
-def _active(found: Installation, *, whole: bool) -> Lines:
+def _active(found: Installation, worries: Sequence[Concern], *, whole: bool) -> Lines:
     columns = (
         *job_columns(),
         Column(title="stage", shrinks=True),
@@ -100,7 +100,7 @@ def _active(found: Installation, *, whole: bool) -> Lines:
                 Text(_stage(each)),
                 Text(_tasks(each)),
                 _failed(each),
-                Text(_left(found.left_s(each))),
+                Text(_left(found.left_s(each, worries))),
                 Text(ago_text(each.moved_at, found.at)),
             )
         )
