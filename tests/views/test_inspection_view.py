@@ -259,6 +259,16 @@ The id is the hash of
     )
 
 
+def test_a_task_that_ended_while_the_job_was_looked_at_is_not_shown_twice() -> None:
+    slowest = (task(17, stage=2, ran_s=52), task(3, stage=2, ran_s=50))
+
+    shown = screen(inspection_view(replace(RUNNING, outliers={2: Outliers(slowest=slowest)})))
+
+    assert "  2-17  1 min 59 s on vm-41" in shown
+    assert "  2-3   50.0 s " in shown
+    assert "52.0 s" not in shown
+
+
 def test_a_stuck_job() -> None:
     assert (
         screen(inspection_view(STUCK))

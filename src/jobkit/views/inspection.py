@@ -122,8 +122,10 @@ def _slowest(found: Inspected) -> list[RenderableType]:
     for title in ("task", "ran", "waited"):
         table.add_column(title, justify="left" if title == "task" else "right", no_wrap=True)
     table.add_column("instance", overflow="fold")
+    counted_open = {task.ref for count in found.counts.values() for task in count.open}
     for stage in found.chain.stages:
-        slowest = found.outliers.get(stage.number, Outliers()).slowest
+        # what ended between the two reads of one look is shown where it was counted: in flight
+        slowest = [t for t in found.outliers.get(stage.number, Outliers()).slowest if t.ref not in counted_open]
         if (stage.task_count or 0) <= 1:
             continue
         for task in islice(slowest, LONGEST):
