@@ -71,10 +71,11 @@ def test_an_unknown_id_is_answered_with_exit_code_3(jobkit: InProcess, job_id: s
     assert len(done.err.splitlines()) == 1
 
 
-def test_a_store_that_is_not_there_has_no_job_and_is_not_made(jobkit: InProcess, folder: Path):
+def test_a_store_that_is_not_there_is_named_and_not_made(jobkit: InProcess, folder: Path):
     done = jobkit("inspect", "job", "c9b3")
 
-    assert (done.code, done.err) == (3, "error: no job 'c9b3' in this store\n")
+    place = folder / ".jobkit" / "local.db"
+    assert (done.code, done.err) == (3, f"error: there is no store at {place}: no job has been submitted to it\n")
     assert list(folder.iterdir()) == []
 
 
@@ -223,7 +224,7 @@ def test_tasks_of_one_status_of_the_stage_that_ran_last(jobkit: InProcess, folde
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["task", "c9b3-1-1"], 3, "no task 'c9b3-1-1': stage 1 'Hello Worlds' has 1 tasks, counted from 0"),
+        (["task", "c9b3-1-1"], 3, "no task 'c9b3-1-1': stage 1 'Hello Worlds' has 1 task, counted from 0"),
         (["task", "c9b3-3-0"], 3, "no task 'c9b3-3-0': its job has the stages 1, 2"),
         (
             ["task", "c9b3"],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import compileall
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,9 @@ import pytest
 from commands import InProcess
 from jobkit.deploy.vendored import runtime_files
 from jobkit.scaffold.app import hub_of
+from jobkit.scaffold.rendering import render
 
+TEMPLATE = Path(__file__).parents[2] / "function_app_template"
 FILES = [
     ".funcignore",
     ".github/workflows/ci.yml",
@@ -50,6 +54,15 @@ def test_an_app_is_made_with_the_runtime_in_it_and_says_what_is_next(jobkit: InP
         "JOBKIT_HUB": "myetl",
     }
     assert sorted(path.name for path in folder.iterdir()) == ["my-etl"]
+
+
+def test_bytecode_that_pip_left_in_the_installed_template_does_not_come_along(tmp_path: Path):
+    template = shutil.copytree(TEMPLATE, tmp_path / "template")
+    assert compileall.compile_dir(template, quiet=2)
+
+    made = render(template, {"folder": "my-etl", "hub": "myetl", "runtime_requirements": "pydantic"}, tmp_path / "made")
+
+    assert files_below(made) == FILES
 
 
 def test_its_controller_runs_and_its_own_tests_pass(jobkit: InProcess, folder: Path, monkeypatch: pytest.MonkeyPatch):

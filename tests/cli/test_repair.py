@@ -84,7 +84,8 @@ def test_of_several_ids_one_that_there_is_not_changes_none(jobkit: InProcess, fo
         assert store.queues.length("jobs") == 0
 
 
-def test_without_a_store_there_is_no_job(jobkit: InProcess, folder: Path):
+def test_without_a_store_that_is_said_and_none_is_made(jobkit: InProcess, folder: Path):
     done = jobkit("repair", "c9b3")
 
-    assert (done.code, done.err, list(folder.iterdir())) == (3, "error: no job 'c9b3' in this store\n", [])
+    why = f"error: there is no store at {folder / '.jobkit' / 'local.db'}: no job has been submitted to it\n"
+    assert (done.code, done.err, list(folder.iterdir())) == (3, why, [])

@@ -125,7 +125,28 @@ def test_on_a_terminal_each_frame_takes_the_place_of_the_one_before(
         seen.getvalue().replace("\x1b[?25l", "").replace("\x1b[?25h", "").replace("\x1b[33m", "").replace("\x1b[0m", "")
     )
     assert shown.startswith(f"one{up}one\nnot read since 12:00:00 UTC: store \nlocal.db: it is locked{up}")
-    assert shown.endswith("two\n\r\x1b[1A\x1b[2Kthree\n" if code == 1 else "two\n")
+    assert shown.endswith(f"two{up}\n\r\x1b[1A\x1b[2Kthree\n" if code == 1 else "two\n")
+
+
+def test_of_a_frame_that_is_taller_than_the_terminal_nothing_is_left_above_the_last_one(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    seen = io.StringIO()
+
+    def console(**_: Any) -> Console:
+        return Console(
+            file=seen, force_terminal=True, width=40, height=4, legacy_windows=False, _environ={"TERM": "xterm"}
+        )
+
+    monkeypatch.setattr(screens, "is_piped", lambda: False)
+    monkeypatch.setattr(screens, "Console", console)
+    monkeypatch.setattr(screens, "show", lambda _: None)
+    tall = frame("\n".join(f"line {number}" for number in range(9)))
+
+    assert code_of(reads(tall, frame("end", ended=0)), How(watch=True), ManualClock()) == 0
+
+    assert "line 2" in seen.getvalue()
+    assert "line 3" not in seen.getvalue()  # it would have scrolled lines 0 to 5 out of reach
 
 
 def test_a_picture_needs_nothing_from_elsewhere_and_is_the_same_each_time(

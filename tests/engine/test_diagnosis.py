@@ -85,9 +85,10 @@ def test_a_message_that_nobody_takes(drive: Drive, store: Store, clock: ManualCl
     text = "the message that plans stage 1 has waited {} in queue jobs"
 
     at_once = look(driver, store, job_id)
-    nobody = look(driver, store, job_id, living=lambda: 0, options=" --store azure")
+    nobody = look(driver, store, job_id, living=lambda: 0, options=" --store local:x.db")
     clock.advance(60)
     later = look(driver, store, job_id)
+    in_azure = look(driver, store, job_id, options=" --store azure")
     somebody = look(driver, store, job_id, living=lambda: 1)
 
     assert findings(at_once) == [("waiting", "not taken yet", text.format("0 s"), "")]
@@ -96,11 +97,13 @@ def test_a_message_that_nobody_takes(drive: Drive, store: Store, clock: ManualCl
             "waiting",
             "no worker",
             text.format("0 s") + " and no process works on this store",
-            "jobkit worker --store azure, or start the Function App",
+            "jobkit worker --store local:x.db",
         )
     ]
     assert findings(later) == [("stuck", "no worker", text.format("60 s") + " and nobody takes it", WORKER)]
     assert verdict_of(later) == "stuck: " + text.format("60 s") + " and nobody takes it"
+    [(*_, remedy)] = findings(in_azure)
+    assert remedy == "jobkit worker --store azure; or start the Function App"
     assert names(somebody) == ["waiting: not taken yet"]
 
 
@@ -115,7 +118,7 @@ def test_tasks_whose_messages_nobody_takes(drive: Drive, store: Store, clock: Ma
     text = "3 task messages have waited {} in queue tasks"
     assert findings(at_once) == [("waiting", "not taken yet", text.format("0 s"), "")]
     assert findings(look(driver, store, job_id)) == [
-        ("stuck", "no worker", text.format("60 s") + " and nobody takes it", WORKER)
+        ("stuck", "no worker", text.format("60 s") + " and nobody takes them", WORKER)
     ]
 
 
@@ -225,7 +228,7 @@ def test_a_planner_that_died(drive_faulty: DriveFaulty, store: Store, clock: Man
 
     unchecked = (
         "whether the message that plans stage 1 is still there: queue jobs can't be seen whole "
-        "(1 of its 1 messages are hidden)"
+        "(it has 1 message, 1 hidden)"
     )
     sees_all = isinstance(store.queues, ShowsHidden)  # and its holder, this process, lives
     assert (findings(at_once), at_once.diagnosis.unchecked) == ([], () if sees_all else (unchecked,))
@@ -255,7 +258,7 @@ def test_an_instance_that_died_over_a_task(drive_faulty: DriveFaulty, store: Sto
     lose_messages(driver, after_s=0)
     lost = look(driver, store, job_id)
 
-    where = "queue tasks can't be seen whole (1 of its 1 messages are hidden)"
+    where = "queue tasks can't be seen whole (it has 1 message, 1 hidden)"
     unchecked = f"whether the instances of 1 running task live: {where}"
     sees_all = isinstance(store.queues, ShowsHidden)
     assert (findings(at_once), at_once.diagnosis.unchecked) == ([], () if sees_all else (unchecked,))
@@ -521,7 +524,7 @@ def test_a_stage_whose_lights_nobody_turns_out(drive_faulty: DriveFaulty, store:
     lose_messages(driver)
 
     assert names(back) == ["waiting: dead claimer"]
-    text = "all 1 tasks of stage 1 have ended and it is not closed: nobody turns out the lights"
+    text = "the only task has ended and stage 1 is not closed: nobody turns out the lights"
     assert findings(look(driver, store, job_id)) == [("stuck", "lost message", text, "jobkit repair ID --force")]
 
 

@@ -17,7 +17,10 @@ COMPLETED = inspected(
         ),
         2: Outliers(slowest=(task(0, stage=2),), is_whole=True),
     },
-    audits=(Audit(action="retry", by="ann", reason="disk was full", at=after(60)),),
+    audits=(
+        Audit(action="repair: sent, but lost, not tidied up", by="ann", reason="", at=after(50)),
+        Audit(action="retry", by="ann", reason="disk was full", at=after(60)),
+    ),
 )
 
 DISK = Failure(type="OSError", message="tile 7: no space left", traceback="")
@@ -123,6 +126,7 @@ tiles completed in 1 min 36 s
 id          0123456789abcdef0123456789abcdef
 parameters  {"width":5000,"tile_px":512}
 created     2024-02-29 12:00:00 UTC
+repair      2024-02-29 12:00:50 UTC by ann: sent, but lost, not tidied up
 retry       2024-02-29 12:01:00 UTC by ann: disk was full
 
    stage  status     tasks  done  failed    time  lights out by
@@ -255,14 +259,24 @@ The id is the hash of
     )
 
 
+def test_a_task_that_ended_while_the_job_was_looked_at_is_not_shown_twice() -> None:
+    slowest = (task(17, stage=2, ran_s=52), task(3, stage=2, ran_s=50))
+
+    shown = screen(inspection_view(replace(RUNNING, outliers={2: Outliers(slowest=slowest)})))
+
+    assert "  2-17  1 min 59 s on vm-41" in shown
+    assert "  2-3   50.0 s " in shown
+    assert "52.0 s" not in shown
+
+
 def test_a_stuck_job() -> None:
     assert (
         screen(inspection_view(STUCK))
         == """
 tiles stuck: task 17 was claimed 14 min ago by an instance that is gone (vm-41);
 its message returns in 40 s, at once with a worker
-  stuck: dead claimer    to do: jobkit worker; or jobkit repair 0123456789ab
-                         --force
+  stuck: dead claimer    to do: jobkit worker
+                         or: jobkit repair 0123456789ab --force
   note: being cancelled  no further task starts: cancelled by ann
 
 id          0123456789abcdef0123456789abcdef
@@ -285,7 +299,8 @@ The id is the hash of
         == """
 tiles stuck: task 17 was claimed 14 min ago by an instance that is gone (vm-41); its message returns in 40 s, at once
 with a worker
-  stuck: dead claimer    to do: jobkit worker; or jobkit repair 0123456789ab --force
+  stuck: dead claimer    to do: jobkit worker
+                         or: jobkit repair 0123456789ab --force
   note: being cancelled  no further task starts: cancelled by ann
 
 id          0123456789abcdef0123456789abcdef
@@ -374,7 +389,11 @@ The id is the hash of
 
 
 def test_what_somebody_else_wrote_never_commands_the_terminal() -> None:
-    evil = Failure(type="StageFailed\x1b", message="\x1b[31mred")
-    found = inspected(chain(job(status=Status.FAILED, error=evil), waiting(1, "Cut")))
+    evil = Failure(type="StageFailed\x1b", message="\x1b[31mred", traceback="\x9b31mred")
+    failed = job(status=Status.FAILED, error=evil)
+    summary = Summary(failed=1, errors=(broken(1, 0, evil),))
+    alone = inspected(chain(failed, waiting(1, "Cut")))
+    grouped = inspected(chain(failed, closed(1, "Cut", 1, failed=1, error=evil, summary=summary)))
 
-    assert "\x1b" not in screen(inspection_view(found)).partition("Error\n")[0]
+    for found in (alone, grouped):
+        assert set("\x1b\x9b").isdisjoint(screen(inspection_view(found)))

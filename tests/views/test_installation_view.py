@@ -122,7 +122,7 @@ WORRIES = [
         name="lost message",
         text="job 333333333333 tiles: its planning has no message: queue jobs was seen whole",
         since=after(10),
-        command="jobkit repair 333333333333 --force",
+        command="jobkit worker; or jobkit repair 333333333333 --force",
     ),
     Concern(
         name="damaged row", text="row ab / job: it has no \x1b[31m'epoch'", since=None, command="jobkit inspect jobs"
@@ -131,6 +131,7 @@ WORRIES = [
 STATES: dict[str, tuple[Installation, list[Concern], str]] = {
     "empty": (EMPTY, [], "/srv/tiles/.jobkit/local.db"),
     "busy": (BUSY, [], "the azure store, hub jobkit"),
+    "one waits": (replace(EMPTY, queues=queues(queue("jobs", 1, 1))), [], "/srv/tiles/.jobkit/local.db"),
     "worried": (WORRIED, WORRIES, "/srv/tiles/.jobkit/local.db"),
 }
 
@@ -240,7 +241,8 @@ Warnings
    jobkit worker
  ! job 333333333333 tiles: its planning has no message: queue jobs was seen
    whole (for 9 min)
-   jobkit repair 333333333333 --force
+   jobkit worker
+   or: jobkit repair 333333333333 --force
  ! row ab / job: it has no �[31m'epoch'
    jobkit inspect jobs
 
@@ -267,7 +269,8 @@ Warnings
  ! 5 messages wait and no process works on this store (for 14 min)
    jobkit worker
  ! job 333333333333 tiles: its planning has no message: queue jobs was seen whole (for 9 min)
-   jobkit repair 333333333333 --force
+   jobkit worker
+   or: jobkit repair 333333333333 --force
  ! row ab / job: it has no �[31m'epoch'
    jobkit inspect jobs
 
@@ -303,10 +306,27 @@ def test_a_pipe_gets_whole_ids_types_names_and_errors():
 
 
 @pytest.mark.parametrize(
+    ("living", "worries", "left"),
+    [(0, [], ""), (None, WORRIES[:1], ""), (None, WORRIES[1:], "~13 min"), (1, [], "~13 min"), (None, [], "~13 min")],
+)
+def test_the_time_left_is_told_where_somebody_may_keep_up_the_pace(
+    living: int | None, worries: list[Concern], left: str
+):
+    active = running(one(2, **ACTIVE), sealed(1, "Cut", 100), done=40, failed=3)
+    found = replace(BUSY, active=(active,), living=living)
+
+    [line] = [
+        line for line in screen(installation_view(found, worries, place="here"), 80).splitlines() if "43 %" in line
+    ]
+    assert line.partition(" %       3")[2].strip() == left
+
+
+@pytest.mark.parametrize(
     ("name", "line"),
     [
         ("empty", "no active job, 0 messages, 0 tasks a second"),
         ("busy", "37 active jobs, 9,592 messages, 0.7 tasks a second"),
+        ("one waits", "no active job, 1 message, 0 tasks a second"),
         ("worried", "1,000 or more active jobs, 3 warnings, 5 messages, 0 tasks a second"),
     ],
 )

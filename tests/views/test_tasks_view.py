@@ -50,6 +50,13 @@ more: jobkit inspect tasks 0123456789ab --stage 2 --first 4
     }
 
 
+def test_one_of_a_thing_is_named_so() -> None:
+    one = chain(job(status=Status.PROCESSING, stage=2), closed(1, "Cut", 1), sealed(2, "Check", 1))
+
+    assert screen(tasks_view(one, one.stages[1], PAGE)).startswith("\ntiles 0123456789ab, stage 2 Check: 1 task, proc")
+    assert "may read    stage 1 Cut: 1 result\n" in screen(task_view(one, one.stages[1], FED, now=after(60)))
+
+
 def test_an_empty_page() -> None:
     assert (
         screen(tasks_view(RUNNING, waiting(3, "Report"), []))
@@ -68,7 +75,7 @@ def test_a_long_outcome_is_cut_on_a_terminal_and_whole_in_a_pipe() -> None:
 
 
 def test_a_task_that_has_completed_names_what_fed_it() -> None:
-    shown = {screen(task_view(RUNNING, RUNNING.stages[1], FED), width) for width in (80, 120)}
+    shown = {screen(task_view(RUNNING, RUNNING.stages[1], FED, now=after(60)), width) for width in (80, 120)}
 
     assert shown == {
         """
@@ -94,7 +101,7 @@ Result
 
 
 def test_a_task_that_has_failed() -> None:
-    shown = {screen(task_view(RUNNING, RUNNING.stages[1], FAILED), width) for width in (80, 120)}
+    shown = {screen(task_view(RUNNING, RUNNING.stages[1], FAILED, now=after(60)), width) for width in (80, 120)}
 
     assert shown == {
         """
@@ -126,21 +133,30 @@ Error
 
 
 def test_a_task_that_waits_for_another_attempt() -> None:
-    shown = {screen(task_view(ALONE, RUNNING.stages[1], AGAIN), width) for width in (80, 120)}
+    shown = {screen(task_view(ALONE, RUNNING.stages[1], AGAIN, now=after(60)), width) for width in (80, 120)}
 
     assert shown == {
         """
 tiles task 1 of stage 2 Check queued, attempt 2 not before 12:01:30 UTC
-id          0123456789abcdef-2-1
-job         0123456789abcdef0123456789abcdef
-may read    results of job 0123456789abcdef0123456789abcdef
-attempt     2
-queued      2024-02-29 12:00:00.000 UTC
-not before  2024-02-29 12:01:30.000 UTC
-started     2024-02-29 12:00:01.000 UTC
-instance    vm-41
+id               0123456789abcdef-2-1
+job              0123456789abcdef0123456789abcdef
+may read         results of job 0123456789abcdef0123456789abcdef
+attempt          2
+queued           2024-02-29 12:00:00.000 UTC
+not before       2024-02-29 12:01:30.000 UTC
+started before   2024-02-29 12:00:01.000 UTC
+instance before  vm-41
 
 Error of the attempt before
   TileBroken: tile 3 is broken
 """
     }
+
+
+def test_a_task_that_runs_tells_for_how_long() -> None:
+    runs = task(1, Status.PROCESSING, stage=2)
+
+    assert screen(task_view(RUNNING, RUNNING.stages[1], runs, now=after(60))).splitlines()[-2:] == [
+        "has run   59.0 s",
+        "instance  vm-41",
+    ]

@@ -142,6 +142,29 @@ def test_the_words_say_what_a_stage_waited_for_and_what_more_instances_would_bri
     ]
 
 
+def test_what_runs_by_its_rows_may_have_died() -> None:
+    runs = (run(1, 0, "vm-41", 1, 9), *(replace(run(1, n, "vm-41", 1, 9), is_open=True) for n in (1, 2)))
+    two = Timeline(
+        chain=MANY.chain, end_s=9, stages=(StageTime(stage=sealed(1, "Cut", 3), begin_s=1, end_s=None, runs=runs),)
+    )
+    one = replace(two, stages=(replace(two.stages[0], runs=runs[:2]),))
+
+    assert timeline_words(two)[-2] == (
+        "2 tasks have not ended, by the rows: whether their instances live is not checked here"
+    )
+    assert (
+        timeline_words(one)[-2] == "1 task has not ended, by the rows: whether its instance lives is not checked here"
+    )
+
+
+def test_the_end_of_a_stage_stands_where_it_ended_also_behind_wide_letters() -> None:
+    wide = replace(DONE, stages=(replace(CUT, stage=closed(1, "検査", 40)), CHECK))
+
+    lines = screen(timeline_view(wide)).splitlines()
+
+    assert lines[4] == "stage  1 検査 " + "─" * 38 + "2 Check ───────────────────┤"
+
+
 def test_lanes_leave_no_room_for_more() -> None:
     laned = replace(CHECK, stage=replace(CHECK.stage, policy=Policy(max_parallel=1)))
 

@@ -102,7 +102,7 @@ def open_chosen(wanted: Wanted, *, store: str, among: Iterable[Status]) -> Gener
     Raises OptionsContradict, InvalidFilter, UnknownJob, AmbiguousId.
     """
     wanted.check()
-    with open_without_code(store, wanted.job_ids[0] if wanted.job_ids else None) as session:
+    with open_without_code(store) as session:
         service = session.service(lambda _: None)
         refused: list[Refused] = []
         yield Chosen(

@@ -17,7 +17,7 @@ from .stores import store_option
 def show_job(job_id: str, how: How, *, timeline: bool, store: str) -> None:
     """Run `jobkit inspect job`."""
     how.check()
-    with open_without_code(store, job_id) as session:
+    with open_without_code(store) as session:
         if timeline:
             _show_timeline(session, job_id, how)
             return

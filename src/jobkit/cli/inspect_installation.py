@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from jobkit.runtime.clock import SystemClock
 from jobkit.runtime.concerns import find_concerns
+from jobkit.runtime.figures import counted
 from jobkit.runtime.inspected import Diagnosis
 from jobkit.runtime.inspection import Inspection
 from jobkit.runtime.installation import Glance
@@ -71,7 +72,7 @@ def show_jobs(wanted: Filter, *, how: How, store: str) -> None:
     how.check()
     order = read_order(wanted.sort)
     clock = SystemClock()
-    with open_without_code(store, wanted.after) as session:
+    with open_without_code(store) as session:
         repository = Repository(session.store.store.tables)
         after = None
         if wanted.after is not None:
@@ -97,7 +98,7 @@ def show_jobs(wanted: Filter, *, how: How, store: str) -> None:
                     page, now=now, next_command=command, options=store_option(store), whole=whole
                 ),
                 document=lambda: jobs_document(page),
-                line=f"{len(page.lines)} jobs",
+                line=counted(len(page.lines), "job"),
             )
 
         present(read, how, title="jobkit inspect jobs")

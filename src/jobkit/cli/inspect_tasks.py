@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from jobkit.runtime.clock import SystemClock
 from jobkit.runtime.documents import SCHEMA, task_document, tasks_document
 from jobkit.runtime.errors import InvalidSetting, UnknownTask
+from jobkit.runtime.figures import counted
 from jobkit.runtime.listing import list_tasks
 from jobkit.runtime.model import Chain, StageRecord, Status
 from jobkit.runtime.repository import Repository
@@ -47,7 +49,7 @@ def show_tasks(job_id: str, page: Page, how: How, *, store: str) -> None:
     """Run `jobkit inspect tasks`."""
     how.check()
     status = page.known_status
-    with open_without_code(store, job_id) as session:
+    with open_without_code(store) as session:
         repository = Repository(session.store.store.tables)
         whole_id = repository.resolve_job_id(job_id)
 
@@ -76,7 +78,7 @@ def show_task(task_id: str, how: How, *, store: str) -> None:
         reason = "an id is that of its job, the stage's number and the index, such as 3f9c2a7b-1-17"
         raise UnknownTask(task_id=task_id, reason=reason)
     job, number, index = parts[1], int(parts[2]), int(parts[3])
-    with open_without_code(store, job) as session:
+    with open_without_code(store) as session:
         repository = Repository(session.store.store.tables)
         whole_id = repository.resolve_job_id(job)
 
@@ -90,8 +92,9 @@ def show_task(task_id: str, how: How, *, store: str) -> None:
             task = repository.find_listed_task(stage, index)
             if task is None:
                 raise UnknownTask(task_id=task_id, reason="its row is gone")
+            now = SystemClock().now()
             return Frame(
-                view=lambda whole: task_view(chain, stage, task, whole=whole),
+                view=lambda whole: task_view(chain, stage, task, now=now, whole=whole),
                 document=lambda: {"schema": SCHEMA, **task_document(task)},
                 line=f"task {task.ref.task_id} is {task.status}, attempt {task.attempt}",
                 ended=int(task.status is Status.FAILED) if task.status.ended else None,
@@ -106,7 +109,7 @@ def _why_none(chain: Chain, stage: StageRecord | None) -> str:
         return f"its job has the stages {numbers}"
     if stage.task_count is None:
         return f"stage {stage.number} {stage.name!r} has no tasks yet"
-    return f"stage {stage.number} {stage.name!r} has {stage.task_count:,} tasks, counted from 0"
+    return f"stage {stage.number} {stage.name!r} has {counted(stage.task_count, 'task')}, counted from 0"
 
 
 def _find_stage(chain: Chain, wanted: str | None) -> StageRecord:

@@ -39,7 +39,7 @@ class _Tally:
         self._told_at = time.monotonic()
 
     def __str__(self) -> str:
-        return f"{counted(self.jobs, 'job')} deleted, {self.rows:,} rows"
+        return f"{counted(self.jobs, 'job')} deleted, {counted(self.rows, 'row')}"
 
     def add(self, rows: int) -> None:
         """Count rows."""
@@ -70,7 +70,7 @@ def main(wanted: Wanted, *, older_than: str | None, dry_run: bool, yes: bool, js
             option="--older-than", reason="is missing: how long ago jobs must have ended, such as 30d"
         )
     refused: list[Refused] = []
-    with open_without_code(store, wanted.job_ids[0] if wanted.job_ids else None) as session:
+    with open_without_code(store) as session:
         service = session.service(lambda _: None)
         purging = Purging(service)
         find = _find(service, purging, wanted, older_than)

@@ -150,6 +150,7 @@ def _watch_on_terminal(frames: _Frames) -> Frame:
                 live.update(Group(*parts[: 2 if frames.trouble else 1]), refresh=True)
                 frame = frames.next(frame)
             interrupted = False
+            live.update(Text())  # at its end it draws all, also what is taller than the terminal and would stay
         finally:
             live.transient = not interrupted  # Ctrl-C leaves what was seen
     return frame

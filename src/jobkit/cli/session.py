@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from jobkit.local import LocalStore
 from jobkit.local.host import Instance, Waiter
 from jobkit.runtime.clock import SystemClock
-from jobkit.runtime.errors import NoStore, UnknownJob
+from jobkit.runtime.errors import NoStore
 from jobkit.runtime.events import Observer
 from jobkit.runtime.loader import Loaded, Project, find_project, load
 from jobkit.runtime.processing import Processing
@@ -149,15 +149,12 @@ def _open_azure(settings: Mapping[str, str], hub: str) -> AzureStore:
 
 
 @contextlib.contextmanager
-def open_without_code(store: str, job_id: str | None = None) -> Generator[Session]:
-    """Open a store to look for a job, or for any, with none of the project's code.
-
-    Raises UnknownJob, or for any NoStore, where there is no store.
-    """
+def open_without_code(store: str) -> Generator[Session]:
+    """Open a store to look for jobs, with none of the project's code. Raises NoStore where there is none."""
     project = here()
     with contextlib.suppress(OSError):  # opening it says what is wrong
         path = store_path(store, project)
         if path is not None and not path.exists():
-            raise NoStore(place=str(path)) if job_id is None else UnknownJob(job_id=job_id)
+            raise NoStore(place=str(path))
     with open_session(store, project=project, loaded=Loaded(registry=Registry(), problems=())) as session:
         yield session

@@ -11,7 +11,7 @@ from .figures import counted
 from .findings import QUIET_S
 from .inspected import Diagnosis, Weight
 from .messages import POISON_SUFFIX
-from .overview import ActiveJob, Concern, Installation
+from .overview import NO_WORKER, ActiveJob, Concern, Installation
 from .unread import Unread, look_command, unread_text
 
 UNATTENDED_S: Final = 60.0  # so long a message may wait before it is asked who takes it
@@ -80,7 +80,7 @@ def _unattended(found: Installation, store: str) -> Concern | None:
     waiting = sum(queue.visible for queue in found.queues)
     more = "" if all(queue.visible_is_exact for queue in found.queues) else " or more"
     messages = "1 message waits" if waiting == 1 and not more else f"{waiting}{more} messages wait"
-    return Concern(name="no worker", text=f"{messages} {why}", since=oldest, command=f"jobkit worker{store}")
+    return Concern(name=NO_WORKER, text=f"{messages} {why}", since=oldest, command=f"jobkit worker{store}")
 
 
 def _poison(found: Installation, store: str, *, is_attended: bool) -> Iterator[Concern]:
@@ -111,7 +111,7 @@ def _of_job(found: Installation, active: ActiveJob, diagnosis: Diagnosis, store:
     name = f"job {job.job_id[:12]} {job.job_type}"
     stuck = [each for each in diagnosis.findings if each.weight is Weight.STUCK]
     for each in stuck:
-        if each.name != "no worker":  # which is told of all jobs together
+        if each.name != NO_WORKER:  # which is told of all jobs together
             yield Concern(name=each.name, text=f"{name}: {each.evidence}", since=active.moved_at, command=each.remedy)
     explained = stuck or any(each.weight is Weight.WAITING for each in diagnosis.findings)
     if not explained and _is_still(found, active, STILL_S):

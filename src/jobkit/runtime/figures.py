@@ -66,6 +66,11 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
+def all_of(number: int, what: str) -> str:
+    """Write all of a number of things, with what they have done."""
+    return f"the only {what} has" if number == 1 else f"all {number:,} {what}s have"
+
+
 def took_s(task: TaskRecord) -> float | None:
     """Return how long a task's last attempt took; None when it has not begun or not ended."""
     if task.started_at is None or task.ended_at is None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from .evidence import Evidence, QueueEvidence, Seen
-from .figures import span_text
+from .figures import counted, span_text
 from .inspected import Finding, Weight
 from .messages import JOBS_QUEUE, MAX_DEQUEUE_COUNT, TASKS_QUEUE
 
@@ -35,7 +35,8 @@ class Findings:
         text = f"{what} {verb} {span_text(age_s)} in queue {queue}"
         living = self._evidence.living
         if living == 0 or (living is None and min(age_s, still_s) > QUIET_S and not tried):
-            why = "no process works on this store" if living == 0 else "nobody takes it"
+            them = "it" if len(seen) == 1 else "them"
+            why = "no process works on this store" if living == 0 else f"nobody takes {them}"
             weight = Weight.STUCK if age_s > QUIET_S else Weight.WAITING
             return Finding(name="no worker", weight=weight, evidence=f"{text} and {why}", remedy=self.worker())
         if tried and claimed:
@@ -86,9 +87,9 @@ class Findings:
     def not_checked(self, what: str, queue: QueueEvidence) -> None:
         """Note what can't be told because a queue can't be seen whole."""
         look = queue.look
-        held = "" if look is None else f" ({look.hidden:,} of its {look.messages:,} messages are hidden)"
+        held = "" if look is None else f" (it has {counted(look.messages, 'message')}, {look.hidden:,} hidden)"
         if look is not None and not look.visible_is_exact:
-            held = f" (it has {look.messages:,} messages, and {look.visible} can be seen)"
+            held = f" (it has {counted(look.messages, 'message')}, and {look.visible} can be seen)"
         self.unchecked.append(f"{what}: queue {queue.name} can't be seen whole{held}")
 
     def command(self, verb: str, *words: str) -> str:
@@ -97,6 +98,5 @@ class Findings:
 
     def worker(self) -> str:
         """Return how an instance is started."""
-        return f"jobkit worker{self._evidence.options}" + (
-            ", or start the Function App" if self._evidence.options else ""
-        )
+        can_be_an_app = self._evidence.options and self._evidence.living is None  # no app works on a local store
+        return f"jobkit worker{self._evidence.options}" + ("; or start the Function App" if can_be_an_app else "")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from .documents import SCHEMA, job_document, refused_document, time_or_none
@@ -77,7 +76,7 @@ def _peeked_document(each: Peeked) -> dict[str, Any]:
     return document
 
 
-def installation_document(found: Installation, worries: Iterable[Concern]) -> dict[str, Any]:
+def installation_document(found: Installation, worries: Collection[Concern]) -> dict[str, Any]:
     """Write an installation at a glance as JSON data."""
     return {
         "schema": SCHEMA,
@@ -89,7 +88,7 @@ def installation_document(found: Installation, worries: Iterable[Concern]) -> di
         "active": {
             "count": found.active_count,
             "count_is_exact": found.counted_all,
-            "jobs": [_active_document(job, found.at) for job in found.active],
+            "jobs": [_active_document(job, found.left_s(job, worries)) for job in found.active],
         },
         "ended": [_ended_document(chain) for chain in found.ended],
         "unread": list(map(_unread_document, found.unread)),
@@ -107,7 +106,7 @@ def installation_document(found: Installation, worries: Iterable[Concern]) -> di
     }
 
 
-def _active_document(active: ActiveJob, now: datetime) -> dict[str, Any]:
+def _active_document(active: ActiveJob, left_s: float | None) -> dict[str, Any]:
     stage, pulse = active.stage, active.pulse
     return {
         **listed_document(active.chain.job),
@@ -117,7 +116,7 @@ def _active_document(active: ActiveJob, now: datetime) -> dict[str, Any]:
         "failed": None if pulse is None else pulse.count.summary.failed,
         "running": None if pulse is None else pulse.count.in_flight,
         "counts_are_exact": pulse is None or not pulse.count.unseen,
-        "stage_left_s": active.left_s(now),
+        "stage_left_s": left_s,
         "moved_at": write_time(active.moved_at),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +17,7 @@ from .unread import Unread
 NEWEST: Final = 100  # jobs whose rows are read for a glance
 WINDOW_S: Final = 300.0  # of throughput
 RATE_WINDOW_S: Final = 120.0
+NO_WORKER: Final = "no worker"  # the name of the concern that nobody takes messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +162,11 @@ class Installation:
     living: int | None
     throughput: Throughput
     unread: tuple[Unread, ...]
+
+    def left_s(self, job: ActiveJob, worries: Iterable[Concern]) -> float | None:
+        """How long a job's stage still takes; None where there is no pace to go by, or nobody to keep it up."""
+        nobody_works = self.living == 0 or any(each.name == NO_WORKER for each in worries)
+        return None if nobody_works else job.left_s(self.at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from .errors import EntityChanged, EntityNotFound
+from .figures import all_of
 from .messages import JOBS_QUEUE, TASKS_QUEUE, Kind
 from .model import Chain, JobRecord, StageRecord, StageState, Status, TaskRecord, TaskRef
 from .outbox import job_message, reopen_message, stage_message, task_message
@@ -151,7 +152,7 @@ class Repair:
 
     def _of_sealed(self, chain: Chain, stage: StageRecord, census: _Census) -> Iterator[_Broken]:
         if census.ended == stage.task_count:
-            evidence = f"all {census.ended:,} tasks have ended"
+            evidence = f"{all_of(census.ended, 'task')} ended"
             yield "ended, not closed", evidence, "turn out the lights", lambda: self._turn_out_all(chain, stage, census)
             return
         if census.lost:

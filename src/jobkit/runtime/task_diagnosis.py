@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from .evidence import Evidence, Seen
-from .figures import counted, span_text
+from .figures import all_of, counted, span_text
 from .findings import LOST, NOT_YET, Findings
 from .inspected import Finding, Weight
 from .messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE, Kind
@@ -52,7 +52,7 @@ class TaskJudge:
             yield from self._waiting(stage, tasks)
 
     def _unclosed(self, stage: StageRecord) -> Iterator[Finding]:
-        text = f"all {stage.task_count or 0:,} tasks of stage {stage.number} have ended and it is not closed"
+        text = f"{all_of(stage.task_count or 0, 'task')} ended and stage {stage.number} is not closed"
         queues = [self._found.queue(name) for name in (TASKS_QUEUE, JOBS_QUEUE)]
         mine = [seen for queue in queues for seen in queue.seen]
         if self._found.nobody_has_any():

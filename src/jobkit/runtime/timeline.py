@@ -11,7 +11,7 @@ from .model import Chain, StageRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A task's last attempt: from when to when, in seconds since the job was created. It may still run."""
+    """A task's last attempt: from when to when, in seconds since the job was created; to now, if it `is_open`."""
 
     stage: int
     index: int
@@ -20,6 +20,7 @@ class Run:
     end_s: float
     waited_s: float
     failed: bool = False
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,4 +77,5 @@ def _run(task: TaskRecord, start: datetime, now: datetime) -> Run:
         end_s=max(begin_s, _since(start, task.ended_at or now)),
         waited_s=waited_s(task) or 0.0,
         failed=task.status is Status.FAILED,
+        is_open=not task.status.ended,
     )

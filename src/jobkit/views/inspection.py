@@ -71,7 +71,7 @@ def _findings(found: Inspected) -> Iterator[RenderableType]:
     for finding in found.diagnosis.findings:
         said = finding.evidence in sentence
         text = "" if said else shown_text(finding.evidence)
-        remedy = f"to do: {finding.remedy}" if finding.remedy else ""
+        remedy = f"to do: {ways(finding.remedy)}" if finding.remedy else ""
         lines = "\n".join(line for line in (text, remedy) if line)
         grid.add_row(Text(f"{finding.weight}: {finding.name}", style=_WEIGHTS[finding.weight]), Text(lines))
     for text in found.diagnosis.unchecked:
@@ -79,6 +79,11 @@ def _findings(found: Inspected) -> Iterator[RenderableType]:
     if grid.row_count:
         yield indented(grid)
         yield Text()
+
+
+def ways(remedy: str) -> str:
+    """Put each of the ways to mend something on a line of its own, so that a command can be copied from there."""
+    return remedy.replace("; or ", "\nor: ")
 
 
 def _errors(found: Inspected, counts: Mapping[int, Summary]) -> Iterator[RenderableType]:
@@ -118,8 +123,10 @@ def _slowest(found: Inspected) -> list[RenderableType]:
     for title in ("task", "ran", "waited"):
         table.add_column(title, justify="left" if title == "task" else "right", no_wrap=True)
     table.add_column("instance", overflow="fold")
+    counted_open = {task.ref for count in found.counts.values() for task in count.open}
     for stage in found.chain.stages:
-        slowest = found.outliers.get(stage.number, Outliers()).slowest
+        # what ended between the two reads of one look is shown where it was counted: in flight
+        slowest = [t for t in found.outliers.get(stage.number, Outliers()).slowest if t.ref not in counted_open]
         if (stage.task_count or 0) <= 1:
             continue
         for task in islice(slowest, LONGEST):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from jobkit.runtime.figures import span_text
+from jobkit.runtime.figures import counted, span_text
 from jobkit.runtime.model import StageState
 from jobkit.runtime.overview import NEWEST, WINDOW_S, ActiveJob, Concern, Installation, took_s
 
 from .duration import duration_text
+from .inspection import ways
 from .job import shown_text
 from .jobs import ABOUT, WIDE, about, ago_text, job_cells, job_columns, status_cell
 from .lines import Column, Lines, Row
@@ -41,7 +42,7 @@ def installation_view(
         parts += [Text(), Text("Warnings", style="bold red"), *(_worry(each, found) for each in worries)]
     parts += [Text(), Text(_active_title(found), style="bold")]
     if found.active:
-        parts.append(_active(found, whole=whole))
+        parts.append(_active(found, worries, whole=whole))
     parts += [Text(), Text(_ended_title(found), style="bold")]
     if found.ended:
         parts.append(_ended(found, whole=whole))
@@ -56,7 +57,7 @@ def installation_view(
 def installation_line(found: Installation, worries: Sequence[Concern]) -> str:
     """Tell the same on one line."""
     messages = sum(queue.messages for queue in found.queues)
-    return f"{_headline(found, worries)}, {messages:,} messages, {_pace(found.throughput.a_second)} tasks a second"
+    return f"{_headline(found, worries)}, {counted(messages, 'message')}, {_pace(found.throughput.a_second)} tasks a second"
 
 
 def _headline(found: Installation, worries: Sequence[Concern]) -> str:
@@ -70,7 +71,7 @@ def _worry(worry: Concern, found: Installation) -> RenderableType:
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row(Text(" !", style="red"), Text(shown_text(f"{worry.text}{since}")))
-    grid.add_row("", Text(worry.command, style="bold"))
+    grid.add_row("", Text(ways(worry.command), style="bold"))
     return grid
 
 
@@ -83,7 +84,7 @@ def _active_title(found: Installation) -> str:
     return f"Active jobs, the newest {len(found.active)} of {of}"
 
 
-def _active(found: Installation, *, whole: bool) -> Lines:
+def _active(found: Installation, worries: Sequence[Concern], *, whole: bool) -> Lines:
     columns = (
         *job_columns(),
         Column(title="stage", shrinks=True),
@@ -99,7 +100,7 @@ def _active(found: Installation, *, whole: bool) -> Lines:
                 Text(_stage(each)),
                 Text(_tasks(each)),
                 _failed(each),
-                Text(_left(each, found.at)),
+                Text(_left(found.left_s(each, worries))),
                 Text(ago_text(each.moved_at, found.at)),
             )
         )
@@ -134,8 +135,7 @@ def _failed(active: ActiveJob) -> Text:
     return Text(f"{failed:,}", style="red" if failed else "")
 
 
-def _left(active: ActiveJob, now: datetime) -> str:
-    left_s = active.left_s(now)
+def _left(left_s: float | None) -> str:
     return "" if left_s is None else f"~{span_text(left_s)}"
 
 

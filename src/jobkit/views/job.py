@@ -120,10 +120,9 @@ def facts_view(job: JobRecord, audits: Sequence[Audit], *, whole: bool) -> Rende
         grid.add_row("results from", Text(job.source))
     grid.add_row("created", f"{job.created_at:%Y-%m-%d %H:%M:%S} UTC")
     for audit in audits:
-        reason = f": {audit.reason}" if audit.reason else ""
-        grid.add_row(
-            audit.action, Text(shown_text(f"{audit.at:%Y-%m-%d %H:%M:%S} UTC by {audit.by}{reason}", whole=whole))
-        )
+        action, _, what = audit.action.partition(": ")  # a repair names all that it has mended
+        words = [f"{audit.at:%Y-%m-%d %H:%M:%S} UTC by {audit.by}", *(each for each in (what, audit.reason) if each)]
+        grid.add_row(action, Text(shown_text(": ".join(words), whole=whole)))
     return grid
 
 
@@ -164,9 +163,8 @@ def _stage_time(stage: StageRecord, now: datetime | None) -> str:
 def error_group_view(stage: StageRecord, group: ErrorGroup) -> RenderableType:
     """Show how many tasks of a stage failed in one way, with the first of them as the example."""
     tasks = counted(group.count, "task")
-    head = Text(
-        f"  stage {stage.number} {stage.name}: {tasks} failed with {group.failure.type}, first task {group.index}"
-    )
+    text = f"  stage {stage.number} {stage.name}: {tasks} failed with {group.failure.type}, first task {group.index}"
+    head = Text(shown_text(text))
     return Group(head, indented(failure_view(group.failure), 4))
 
 
@@ -177,9 +175,9 @@ def indented(part: RenderableType, by: int = 2) -> RenderableType:
 
 def failure_view(failure: Failure) -> RenderableType:
     """Show an error with the last lines of its traceback."""
-    text = Text(f"{failure.type}: {failure.message}", style="red")
+    text = Text(shown_text(f"{failure.type}: {failure.message}"), style="red")
     tail = "\n".join(failure.traceback.splitlines()[-8:])
-    return Group(text, Text(tail, style="dim")) if tail else text
+    return Group(text, Text(shown_text(tail), style="dim")) if tail else text
 
 
 def _listed_results(result: Any) -> list[dict[str, Any]] | None:

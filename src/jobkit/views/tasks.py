@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from jobkit.runtime.figures import took_s, waited_s
-from jobkit.runtime.model import Chain, StageRecord, TaskRecord
+from jobkit.runtime.figures import counted, took_s, waited_s
+from jobkit.runtime.model import Chain, StageRecord, Status, TaskRecord
 from jobkit.runtime.payload import stored_json
 
 from .duration import duration_text
@@ -26,7 +27,7 @@ def tasks_view(
 ) -> RenderableType:
     """Show a page of a stage's tasks; `go_on` is the command for the next one, where there is one."""
     job = chain.job
-    count = "no tasks yet" if stage.task_count is None else f"{stage.task_count:,} tasks"
+    count = "no tasks yet" if stage.task_count is None else counted(stage.task_count, "task")
     head = Text(f"{job.job_type} {job.job_id[:12]}, stage {stage.number} {stage.name}: {count}, ")
     head.append(stage.status.value, style=STYLES[stage.status])
     if not tasks:
@@ -62,7 +63,9 @@ def _outcome(task: TaskRecord, *, whole: bool) -> str:
     return "" if task.worker is None else f"on {task.worker}"
 
 
-def task_view(chain: Chain, stage: StageRecord, task: TaskRecord, *, whole: bool = False) -> RenderableType:
+def task_view(
+    chain: Chain, stage: StageRecord, task: TaskRecord, *, now: datetime, whole: bool = False
+) -> RenderableType:
     """Show all there is to see of a task."""
     head = Text(f"{chain.job.job_type} ", style="bold")
     head.append(f"task {task.ref.index} of stage {stage.number} {stage.name} ", style="bold")
@@ -75,7 +78,7 @@ def task_view(chain: Chain, stage: StageRecord, task: TaskRecord, *, whole: bool
     grid.add_row("job", Text(chain.job.job_id))
     if task.params_json is not None:
         grid.add_row("parameters", Text(shown_text(task.params_json, whole=whole)))
-    for title, text in (*_fed_by(chain, stage, task), *_times(stage, task)):
+    for title, text in (*_fed_by(chain, stage, task), *_times(stage, task, now)):
         grid.add_row(title, Text(text))
     parts: list[RenderableType] = [head, grid]
     if task.error is not None:
@@ -107,7 +110,7 @@ def _fed_by(chain: Chain, stage: StageRecord, task: TaskRecord) -> Iterator[tupl
         source = earlier[-1]
         yield (
             "may read",
-            f"stage {source.number} {source.name}: {source.summary.completed:,} results"
+            f"stage {source.number} {source.name}: {counted(source.summary.completed, 'result')}"
             + (f", and {len(earlier) - 1} before it" if len(earlier) > 1 else ""),
         )
     elif chain.job.source is not None:
@@ -119,14 +122,16 @@ def _fed_by(chain: Chain, stage: StageRecord, task: TaskRecord) -> Iterator[tupl
         yield "fed by", ", ".join(named[:MOST_NAMED]) + more
 
 
-def _times(stage: StageRecord, task: TaskRecord) -> Iterator[tuple[str, str]]:
+def _times(stage: StageRecord, task: TaskRecord, now: datetime) -> Iterator[tuple[str, str]]:
+    """Tell when what was; of a task that is queued again, when and where it ran before."""
+    before = " before" if task.status is Status.QUEUED else ""
     attempt = f"{task.attempt}" + (f" (round {task.round})" if stage.round > 1 else "")
     yield "attempt", attempt
     waited = waited_s(task)
     for title, time in (
         ("queued", task.queued_at),
         ("not before", task.not_before),
-        ("started", task.started_at),
+        (f"started{before}", task.started_at),
         ("sign of life", task.progress_at),
         ("ended", task.ended_at),
     ):
@@ -136,5 +141,7 @@ def _times(stage: StageRecord, task: TaskRecord) -> Iterator[tuple[str, str]]:
     took = took_s(task)
     if took is not None:
         yield "ran", duration_text(took)
+    elif task.status is Status.PROCESSING and task.started_at is not None:
+        yield "has run", duration_text(max(0.0, (now - task.started_at).total_seconds()))
     if task.worker is not None:
-        yield "instance", task.worker
+        yield f"instance{before}", task.worker

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
@@ -115,9 +116,11 @@ def _stages(stages: Sequence[StageTime], end_s: float, scale: _Scale) -> Text:
         first = scale.cell(time.begin_s)
         last = scale.cell(end_s if time.end_s is None else time.end_s)
         room = last - first
-        text = f"{time.stage.number} {time.stage.name} "
-        drawn[first : last + 1] = (text if len(text) <= room else str(time.stage.number)).ljust(room, "─")[:room] + "┤"
-    return Text("".join(drawn)[: scale.cells])
+        cells = [cell for char in f"{time.stage.number} {time.stage.name} " for cell in (char, "")[: cell_len(char)]]
+        named = cells if len(cells) <= room else list(str(time.stage.number))
+        drawn[first:last] = [*named, *("─" * room)][:room]
+        drawn[last] = "┤"
+    return Text("".join(drawn[: scale.cells]))
 
 
 def _axis(scale: _Scale) -> str:

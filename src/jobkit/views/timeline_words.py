@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from jobkit.runtime.figures import percentile
+from jobkit.runtime.figures import counted, percentile
 from jobkit.runtime.timeline import StageTime, Timeline, estimate_s, places
 
 from .duration import duration_text
@@ -17,7 +17,7 @@ WORTH: Final = 0.1  # of a stage's time, to be spoken of
 def timeline_words(timeline: Timeline) -> list[str]:
     """Say what there is to say."""
     critical = (text for stage in timeline.stages for text in _critical(stage))
-    return [*_beginning(timeline), *_utilisation(timeline), *critical, *_waits(timeline)]
+    return [*_beginning(timeline), *_utilisation(timeline), *_open(timeline), *critical, *_waits(timeline)]
 
 
 def _beginning(timeline: Timeline) -> Iterator[str]:
@@ -31,13 +31,21 @@ def _utilisation(timeline: Timeline) -> Iterator[str]:
     if not runs or not peak or timeline.took_s <= 0:
         return
     busy_s = sum((run.end_s - run.begin_s) * stage.scale for stage in timeline.stages for run in stage.runs)
-    instances = _count(len(timeline.workers), "instance")
+    instances = counted(len(timeline.workers), "instance")
     average = busy_s / timeline.took_s
     about = "about " if any(stage.scale > 1 for stage in timeline.stages) else ""
     yield (
         f"{instances}, {about}{_number(average)} tasks at once on average and {peak:,} at most: "
         f"{min(1.0, average / peak):.0%} utilised over {duration_text(timeline.took_s)}"
     )
+
+
+def _open(timeline: Timeline) -> Iterator[str]:
+    open_runs = [run for run in timeline.runs if run.is_open]
+    if open_runs:
+        have = "has" if len(open_runs) == 1 else "have"
+        whose = "its instance lives" if len(open_runs) == 1 else "their instances live"
+        yield f"{counted(len(open_runs), 'task')} {have} not ended, by the rows: whether {whose} is not checked here"
 
 
 def _critical(time: StageTime) -> Iterator[str]:
@@ -78,10 +86,6 @@ def _waits(timeline: Timeline) -> Iterator[str]:
     if len(waited) > 1:
         half, most = (duration_text(percentile(waited, share)) for share in (0.5, 0.95))
         yield f"half of the tasks waited up to {half} for an instance, 95% of them up to {most}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _number(value: float) -> str:

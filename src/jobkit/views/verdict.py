@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from jobkit.runtime.figures import left_s, span_text
+from jobkit.runtime.figures import counted, left_s, span_text
 from jobkit.runtime.inspected import Count, Diagnosis, Inspected, Weight
 from jobkit.runtime.model import Chain, Failure, StageRecord, StageState, Status
 from jobkit.runtime.summary import merge
@@ -77,7 +77,7 @@ def first_line(text: str, *, most: int = 300) -> str:
 def _progress(stage: StageRecord, count: Count | None, now: datetime, *, is_last: bool) -> str:
     total = stage.task_count or 0
     if count is None:
-        return f"{total:,} tasks"
+        return counted(total, "task")
     least = "at least " if count.unseen else ""
     parts = [f"{least}{count.summary.ended:,} of {total:,} done"]
     if count.summary.failed:
