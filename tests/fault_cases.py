@@ -332,9 +332,8 @@ def every_single_fault(
     batch: int = 4,
     only: Callable[[list[Call]], list[Call]] = lambda calls: calls,
     meanwhile: Callable[[Trial], Callable[[], None]] | None = None,
-) -> list[str]:
-    """Run a job once for each of its calls (or `only` some) with the fault there; return what was broken, and where."""
-    broken: list[str] = []
+) -> Iterator[str]:
+    """Run a job once for each of its calls (or `only` some) with the fault there; yield what is broken, and where."""
     with runs_of(job, kind, folder, batch=batch) as runs:
         for call in only(runs.calls):
             if not call.can(fault_kind):
@@ -348,9 +347,8 @@ def every_single_fault(
                     assert found == runs.expected, differences(found, runs.expected)
                     assert run.faulty.happened == [call]
                     assert found["status"] in run.hooks, "the hook was not called"
-                except Exception as error:  # noqa: BLE001 - collected, so that one failure shows them all
-                    broken.append(f"{fault_kind.value} at {call}: {type(error).__name__}: {error}")
-    return broken
+                except Exception as error:  # noqa: BLE001 - told, so that one failure shows them all
+                    yield f"{fault_kind.value} at {call}: {type(error).__name__}: {error}"
 
 
 def every_pair(job: Job, folder: Path, first: Kind, *, shares: int = 1, share: int = 0) -> tuple[int, list[str]]:
@@ -413,14 +411,13 @@ def unlike_calls(calls: list[Call]) -> list[Call]:
     return kept
 
 
-def every_poison(job: Job, kind: str, folder: Path, fault_kind: Kind, *, batch: int = 4) -> list[str]:
-    """Run a job once for each call in a delivery, with that message failing there each time it is delivered."""
-    broken: list[str] = []
+def every_poison(job: Job, kind: str, folder: Path, fault_kind: Kind, *, batch: int = 4) -> Iterator[str]:
+    """Run a job once for each call in a delivery, its message failing there at each delivery; yield what is broken."""
     with runs_of(job, kind, folder, batch=batch) as runs:
         for call, fault in each_time(fault_kind, runs.calls):
             with runs.before(call) as run:
-                broken += [f"{fault.name}: {text}" for text in poisoned(run, fault)]
-    return broken
+                for text in poisoned(run, fault):
+                    yield f"{fault.name}: {text}"
 
 
 def each_time(kind: Kind, calls: list[Call]) -> Iterator[tuple[Call, Fault]]:

@@ -83,9 +83,9 @@ class Moment:
             raise TypeError(f"{one!r} can't be put back to how it was")
         attributes: dict[str, Any] = dict(getattr(one, "__dict__", {}))
         slotted = {name: getattr(one, name) for name in slots if hasattr(one, name)}
-        if attributes:
+        if hasattr(one, "__dict__"):
             self._kept.append(lambda: (one.__dict__.clear(), one.__dict__.update(attributes)))
-        if slotted and not (is_dataclass(one) and one.__dataclass_params__.frozen):  # type: ignore[attr-defined]
+        if slotted and not (is_dataclass(one) and one.__dataclass_params__.frozen):
             self._kept.append(lambda: [setattr(one, name, value) for name, value in slotted.items()])
         return [*attributes.values(), *slotted.values()]
 
