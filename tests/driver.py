@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -92,11 +91,14 @@ class Driver:
         self._faults = faults
         self._survived = (JobkitError, *tolerated)
         self._worker = worker
-        self._processes = itertools.count(1)
+        self._processes = 0
+        self._held: list[tuple[str, Delivery]] = []
         self.start()
 
     def start(self) -> None:
         """Start a new process."""
+        self._processes += 1
+        self._held.clear()  # it stays leased
         registry = Registry()
         for controller in self.controllers:
             registry.add(controller)
@@ -105,7 +107,7 @@ class Driver:
             registry,
             clock=self.clock,
             rng=self.rng,
-            worker=f"{self._worker}-{next(self._processes)}",
+            worker=f"{self._worker}-{self._processes}",
             observe=self.events.append,
         )
         self.processing = Processing(self.service)
@@ -143,13 +145,17 @@ class Driver:
 
     # What the host does
 
-    def run(self, *, deliveries: int = 200_000) -> int:
-        """Work until the queues are empty, or for so many deliveries; return how many there were."""
+    def run(self, *, deliveries: int = 200_000, before_each: Callable[[], object] = lambda: None) -> int:
+        """Work until the queues are empty, or for so many deliveries; return how many there were.
+
+        A run that is put back to how it was `before_each` delivery goes on there (see `moments`).
+        """
         done = waits = 0
         step_s = 1.0
         while done < deliveries:
-            held = self.receive(min(self._batch, deliveries - done))
-            if not held:
+            if not self._held:
+                self._held += self.receive(min(self._batch, deliveries - done))
+            if not self._held:
                 if not any(self.store.queues.length(queue) for queue in QUEUES):
                     return done
                 waits += 1
@@ -159,12 +165,15 @@ class Driver:
                 step_s = min(2 * step_s, LONGEST_WAIT_S)
                 continue
             step_s, waits = 1.0, 0
+            before_each()
+            done += 1
             try:
-                for queue, delivery in held:
-                    done += 1
-                    self.process(queue, delivery)
+                self.process(*self._held.pop(0))
             except Crash:
                 self.crashed()
+            except BaseException:
+                self._held.clear()
+                raise
         if deliveries == 200_000:
             raise NeverEnds(f"{done} deliveries, and still {self.lengths()}")
         return done

@@ -25,6 +25,7 @@ from jobkit.runtime.controller import BaseController
 from jobkit.runtime.errors import StoreUnavailable
 from jobkit.runtime.events import Action
 from jobkit.runtime.messages import POISON_SUFFIX
+from moments import Trail
 from samples import (
     broken_items,
     odd_stages_skipped,
@@ -188,14 +189,15 @@ class Trial:
     hooks: list[str]
     job_id: str = ""
 
-    def run(self) -> dict[str, Any]:
-        """Submit and run to the end; return what the job came to."""
-        if self.job.how.get("again"):
-            with self.undisturbed():
-                self.driver.finish(self.controller.job_type, self.job.params)
-                self.hooks.clear()
-        self.job_id = self.driver.submit(self.controller.job_type, self.job.params, **self.job.how)
-        self.driver.run()
+    def run(self, *, before_each: Callable[[], object] = lambda: None) -> dict[str, Any]:
+        """Submit, unless that is done, and run to the end; return what the job came to."""
+        if not self.job_id:
+            if self.job.how.get("again"):
+                with self.undisturbed():
+                    self.driver.finish(self.controller.job_type, self.job.params)
+                    self.hooks.clear()
+            self.job_id = self.driver.submit(self.controller.job_type, self.job.params, **self.job.how)
+        self.driver.run(before_each=before_each)
         return self.outcome()
 
     def outcome(self) -> dict[str, Any]:
@@ -268,13 +270,43 @@ def trial(
         yield Trial(job, made.controller, faulty, driver, clock, made.hooks)
 
 
-def undisturbed(job: Job, kind: str, folder: Path, *, batch: int = 4) -> tuple[dict[str, Any], list[Call]]:
-    """Run a job without a fault; return what it came to and its calls."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runs:
+    """One job's runs with faults: what it comes to without, its calls, and how to have it before one of them.
+
+    A store in memory is put back to shortly before the call; on another one the job is at its beginning.
+    """
+
+    expected: dict[str, Any]
+    calls: list[Call]
+    before: Callable[[Call], contextlib.AbstractContextManager[Trial]]
+
+
+@contextlib.contextmanager
+def runs_of(job: Job, kind: str, folder: Path, *, batch: int = 4) -> Iterator[Runs]:
+    """Run a job without a fault, and be ready for those with one."""
     with trial(job, kind, folder, batch=batch) as run:
-        found = run.run()
+        trail = Trail(run) if kind == "memory" else None
+        found = trail.follow() if trail is not None else run.run()
         run.check()
         assert run.hooks == [found["status"]]
-        return found, run.faulty.calls
+
+        @contextlib.contextmanager
+        def before(call: Call) -> Iterator[Trial]:
+            if trail is None:
+                with trial(job, kind, folder, batch=batch) as another:
+                    yield another
+            else:
+                trail.back_before(call)
+                yield run
+
+        yield Runs(expected=found, calls=list(run.faulty.calls), before=before)
+
+
+def undisturbed(job: Job, kind: str, folder: Path, *, batch: int = 4) -> tuple[dict[str, Any], list[Call]]:
+    """Run a job without a fault; return what it came to and its calls."""
+    with runs_of(job, kind, folder, batch=batch) as runs:
+        return runs.expected, runs.calls
 
 
 def differences(found: dict[str, Any], expected: dict[str, Any]) -> str:
@@ -300,24 +332,23 @@ def every_single_fault(
     batch: int = 4,
     only: Callable[[list[Call]], list[Call]] = lambda calls: calls,
     meanwhile: Callable[[Trial], Callable[[], None]] | None = None,
-) -> list[str]:
-    """Run a job once for each of its calls (or `only` some) with the fault there; return what was broken, and where."""
-    expected, calls = undisturbed(job, kind, folder, batch=batch)
-    broken: list[str] = []
-    for call in only(calls):
-        if not call.can(fault_kind):
-            continue
-        with trial(job, kind, folder, Fault(fault_kind, at(call.number)), batch=batch) as run:
-            run.faulty.lease_lost = meanwhile(run) if meanwhile is not None else run.another_instance(deliveries)
-            try:
-                found = run.run()
-                run.check()
-                assert found == expected, differences(found, expected)
-                assert run.faulty.happened == [call]
-                assert expected["status"] in run.hooks, "the hook was not called"
-            except Exception as error:  # noqa: BLE001 - collected, so that one failure shows them all
-                broken.append(f"{fault_kind.value} at {call}: {type(error).__name__}: {error}")
-    return broken
+) -> Iterator[str]:
+    """Run a job once for each of its calls (or `only` some) with the fault there; yield what is broken, and where."""
+    with runs_of(job, kind, folder, batch=batch) as runs:
+        for call in only(runs.calls):
+            if not call.can(fault_kind):
+                continue
+            with runs.before(call) as run:
+                run.faulty.faults = (Fault(fault_kind, at(call.number)),)
+                run.faulty.lease_lost = meanwhile(run) if meanwhile is not None else run.another_instance(deliveries)
+                try:
+                    found = run.run()
+                    run.check()
+                    assert found == runs.expected, differences(found, runs.expected)
+                    assert run.faulty.happened == [call]
+                    assert found["status"] in run.hooks, "the hook was not called"
+                except Exception as error:  # noqa: BLE001 - told, so that one failure shows them all
+                    yield f"{fault_kind.value} at {call}: {type(error).__name__}: {error}"
 
 
 def every_pair(job: Job, folder: Path, first: Kind, *, shares: int = 1, share: int = 0) -> tuple[int, list[str]]:
@@ -326,34 +357,39 @@ def every_pair(job: Job, folder: Path, first: Kind, *, shares: int = 1, share: i
     Return how many pairs there were (of one of so many shares of them), and what was broken. A crash after a call with
     the same delivery's next call to come is not tried apart: it is the crash before that one.
     """
-    subject = Subject(job)
-    expected, calls = undisturbed(job, "memory", folder)
     broken: list[str] = []
     pairs = 0
-    for one in calls[share::shares]:
-        if not _tells(one, first, calls):
-            continue
-        with trial(job, "memory", folder, Fault(first, at(one.number)), subject=subject) as run:
-            run.faulty.lease_lost = run.another_instance(1)
-            run.run()
-            later = run.faulty.calls
-        for two in later[one.number :]:
-            for second in Kind:
-                if not _tells(two, second, later):
-                    continue
-                pairs += 1
-                faults = (Fault(first, at(one.number)), Fault(second, at(two.number)))
-                with trial(job, "memory", folder, *faults, subject=subject) as run:
-                    run.faulty.lease_lost = run.another_instance(1)
+    with runs_of(job, "memory", folder) as runs:
+        for one in runs.calls[share::shares]:
+            if not _tells(one, first, runs.calls):
+                continue
+            with runs.before(one) as run:
+                run.faulty.faults = (Fault(first, at(one.number)),)
+                run.faulty.lease_lost = run.another_instance(1)
+                trail = Trail(run)
+                trail.follow()
+                later = list(run.faulty.calls)
+                for two, second in _later_faults(one, later):
+                    pairs += 1
+                    trail.back_before(two)
+                    run.faulty.faults = (Fault(first, at(one.number)), Fault(second, at(two.number)))
                     try:
                         found = run.run()
                         run.check()
-                        assert found == expected, differences(found, expected)
-                        assert expected["status"] in run.hooks, "the hook was not called"
+                        assert found == runs.expected, differences(found, runs.expected)
+                        assert found["status"] in run.hooks, "the hook was not called"
                     except Exception as error:  # noqa: BLE001 - collected, so that one failure shows them all
                         where = f"{first.value} at {one}, {second.value} at {two}"
                         broken.append(f"{where}: {type(error).__name__}: {error}")
     return pairs, broken
+
+
+def _later_faults(one: Call, calls: list[Call]) -> Iterator[tuple[Call, Kind]]:
+    """Yield every fault at a later call."""
+    for two in calls[one.number :]:
+        for kind in Kind:
+            if _tells(two, kind, calls):
+                yield two, kind
 
 
 def _tells(call: Call, kind: Kind, calls: list[Call]) -> bool:
@@ -375,18 +411,17 @@ def unlike_calls(calls: list[Call]) -> list[Call]:
     return kept
 
 
-def every_poison(job: Job, kind: str, folder: Path, fault_kind: Kind, *, batch: int = 4) -> list[str]:
-    """Run a job once for each call in a delivery, with that message failing there each time it is delivered."""
-    _, calls = undisturbed(job, kind, folder, batch=batch)
-    return [
-        f"{fault.name}: {text}"
-        for fault in each_time(fault_kind, calls)
-        for text in poisoned(job, kind, folder, [fault], batch)
-    ]
+def every_poison(job: Job, kind: str, folder: Path, fault_kind: Kind, *, batch: int = 4) -> Iterator[str]:
+    """Run a job once for each call in a delivery, its message failing there at each delivery; yield what is broken."""
+    with runs_of(job, kind, folder, batch=batch) as runs:
+        for call, fault in each_time(fault_kind, runs.calls):
+            with runs.before(call) as run:
+                for text in poisoned(run, fault):
+                    yield f"{fault.name}: {text}"
 
 
-def each_time(kind: Kind, calls: list[Call]) -> Iterator[Fault]:
-    """Yield faults that hit one message whenever it is delivered, until it is moved to its poison queue.
+def each_time(kind: Kind, calls: list[Call]) -> Iterator[tuple[Call, Fault]]:
+    """Yield faults that hit one message whenever it is delivered, until it is moved to its poison queue, and where first.
 
     At a certain call of each delivery, and at each call of the same sort (a redelivery takes another way). What moves
     a message to its poison queue, and what handles it there, is repeated until it succeeds: no such fault is for ever.
@@ -397,11 +432,11 @@ def each_time(kind: Kind, calls: list[Call]) -> Iterator[Fault]:
             continue
         if call.poison or call.place.endswith(POISON_SUFFIX):
             continue
-        yield Fault(kind, partial(_same_step, call), name=f"{kind.value} each time at {call}")
+        yield call, Fault(kind, partial(_same_step, call), name=f"{kind.value} each time at {call}")
         sort = (call.delivery, call.verb, call.place)
         if sort not in sorts:
             sorts.add(sort)
-            yield Fault(kind, partial(_same_sort, call), name=f"{kind.value} each time at calls like {call}")
+            yield call, Fault(kind, partial(_same_sort, call), name=f"{kind.value} each time at calls like {call}")
 
 
 def _same_step(one: Call, other: Call) -> bool:
@@ -413,31 +448,31 @@ def _same_sort(one: Call, other: Call) -> bool:
     return (one.delivery, one.verb, one.place) == (other.delivery, other.verb, other.place)
 
 
-def poisoned(job: Job, kind: str, folder: Path, faults: list[Fault], batch: int) -> list[str]:
+def poisoned(run: Trial, *faults: Fault) -> list[str]:
     """Run a job with a message that fails each time; return what was broken of what must hold even so."""
-    with trial(job, kind, folder, *faults, batch=batch) as run:
-        try:
-            found = run.run()
-            run.check()
-            if not any(event.text.startswith("complete ") for event in run.driver.told(Action.POISONED)):
-                assert found["status"] in run.hooks, f"the job is {found['status']}, the hook heard {run.hooks}"
-        except Exception as error:  # noqa: BLE001 - collected
-            return [f"{type(error).__name__}: {error}"]
+    run.faulty.faults = faults
+    try:
+        found = run.run()
+        run.check()
+        if not any(event.text.startswith("complete ") for event in run.driver.told(Action.POISONED)):
+            assert found["status"] in run.hooks, f"the job is {found['status']}, the hook heard {run.hooks}"
+    except Exception as error:  # noqa: BLE001 - collected
+        return [f"{type(error).__name__}: {error}"]
     return []
 
 
 def every_fault_in_poison(job: Job, kind: str, folder: Path, fault_kind: Kind, *, batch: int = 4) -> list[str]:
     """As `every_poison` by crashes, with one more fault at each call of what handles the poison message."""
-    _, calls = undisturbed(job, kind, folder, batch=batch)
     broken: list[str] = []
-    for fault in each_time(Kind.CRASH_BEFORE, calls):
-        with trial(job, kind, folder, fault, batch=batch) as run:
-            run.run()
-            handling = [call for call in run.faulty.calls if call.poison and call.can(fault_kind)]
-        for call in handling:
-            faults = [fault, Fault(fault_kind, at(call.number))]
-            broken += [
-                f"{fault.name}; {fault_kind.value} at {call}: {text}"
-                for text in poisoned(job, kind, folder, faults, batch)
-            ]
+    with runs_of(job, kind, folder, batch=batch) as runs:
+        for first, fault in each_time(Kind.CRASH_BEFORE, runs.calls):
+            with runs.before(first) as run:
+                run.faulty.faults = (fault,)
+                trail = Trail(run)
+                trail.follow()
+                handling = [call for call in run.faulty.calls if call.poison and call.can(fault_kind)]
+                for call in handling:
+                    trail.back_before(call)
+                    where = f"{fault.name}; {fault_kind.value} at {call}"
+                    broken += [f"{where}: {text}" for text in poisoned(run, fault, Fault(fault_kind, at(call.number)))]
     return broken

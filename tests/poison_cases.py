@@ -87,7 +87,7 @@ def every_poison_met(
     undisturbed_outcome, calls = undisturbed(job, "memory", folder)
     broken: list[str] = []
     tried = 0
-    for death in list(each_time(Kind.CRASH_BEFORE, calls))[::every]:
+    for _, death in list(each_time(Kind.CRASH_BEFORE, calls))[::every]:
         faults: list[tuple[Fault, ...]] = [(death,)]
         expected = undisturbed_outcome
         if fault is not None:

@@ -23,4 +23,4 @@ def test_a_job_comes_to_the_same_as_in_memory_by_the_same_calls(tmp_path: Path, 
 
 @pytest.mark.parametrize("kind", [Kind.CRASH_AFTER], ids=lambda kind: kind.value)
 def test_a_fault_at_any_call_of_a_task_changes_nothing(tmp_path: Path, kind: Kind):
-    assert every_single_fault(ONE_TASK, "azure", tmp_path, kind) == []
+    assert list(every_single_fault(ONE_TASK, "azure", tmp_path, kind)) == []

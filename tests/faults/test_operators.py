@@ -69,4 +69,4 @@ def test_what_an_operator_does_to_a_running_job_disturbs_nothing(
     def meanwhile(run: Trial) -> Callable[[], None]:
         return run.beside(lambda driver: act(driver, run.job_id))
 
-    assert every_single_fault(JOBS[name], store, tmp_path, Kind.LEASE_LOST, meanwhile=meanwhile) == []
+    assert list(every_single_fault(JOBS[name], store, tmp_path, Kind.LEASE_LOST, meanwhile=meanwhile)) == []

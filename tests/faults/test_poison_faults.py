@@ -32,12 +32,12 @@ def few_turns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("kind", [Kind.CRASH_BEFORE, Kind.FAILED], ids=lambda kind: kind.value)
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_a_message_that_never_gets_past_a_call_leaves_an_ended_job(tmp_path: Path, name: str, kind: Kind) -> None:
-    assert every_poison(JOBS[name], "memory", tmp_path, kind) == []
+    assert list(every_poison(JOBS[name], "memory", tmp_path, kind)) == []
 
 
 @pytest.mark.parametrize("name", ["three tasks in two stages", "no task in two stages", "a retried task"])
 def test_a_message_that_never_hears_the_answer_of_a_call_leaves_an_ended_job(tmp_path: Path, name: str) -> None:
-    assert every_poison(JOBS[name], "memory", tmp_path, Kind.CRASH_AFTER) == []
+    assert list(every_poison(JOBS[name], "memory", tmp_path, Kind.CRASH_AFTER)) == []
 
 
 @pytest.mark.parametrize("name", SMALLEST)

@@ -40,11 +40,11 @@ ON_SQLITE = ("three tasks in two stages", "two lanes with failures", "batches", 
     ("store", "name"), [*(("memory", name) for name in OF_ONE_RUN), *(("sqlite", name) for name in ON_SQLITE)]
 )
 def test_a_repair_in_the_middle_of_anything_changes_nothing(tmp_path: Path, store: str, name: str) -> None:
-    assert every_single_fault(JOBS[name], store, tmp_path, Kind.LEASE_LOST, meanwhile=two_looks) == []
+    assert list(every_single_fault(JOBS[name], store, tmp_path, Kind.LEASE_LOST, meanwhile=two_looks)) == []
 
 
 def test_a_repair_when_every_running_task_is_overdue_costs_attempts_and_nothing_else(tmp_path: Path) -> None:
     job = replace(JOBS["a timeout"], is_handed_on=True)
     late = partial(two_looks, after_s=601)
 
-    assert every_single_fault(job, "memory", tmp_path, Kind.LEASE_LOST, meanwhile=late) == []
+    assert list(every_single_fault(job, "memory", tmp_path, Kind.LEASE_LOST, meanwhile=late)) == []

@@ -40,19 +40,19 @@ STORES_AND_NAMES = [*(("memory", name) for name in SMALL), *((REAL_STORE, name) 
 def test_a_process_that_dies_before_or_after_any_call_changes_nothing(
     tmp_path: Path, store: str, name: str, kind: Kind
 ) -> None:
-    assert every_single_fault(JOBS[name], store, tmp_path, kind) == []
+    assert list(every_single_fault(JOBS[name], store, tmp_path, kind)) == []
 
 
 @pytest.mark.parametrize("kind", FAILURES, ids=lambda kind: kind.value)
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_a_store_that_fails_or_answers_wrongly_once_changes_nothing(tmp_path: Path, name: str, kind: Kind) -> None:
-    assert every_single_fault(JOBS[name], "memory", tmp_path, kind) == []
+    assert list(every_single_fault(JOBS[name], "memory", tmp_path, kind)) == []
 
 
 @pytest.mark.parametrize("kind", DUPLICATES, ids=lambda kind: kind.value)
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_a_message_that_is_in_the_queue_twice_changes_nothing(tmp_path: Path, name: str, kind: Kind) -> None:
-    assert every_single_fault(JOBS[name], "memory", tmp_path, kind) == []
+    assert list(every_single_fault(JOBS[name], "memory", tmp_path, kind)) == []
 
 
 @pytest.mark.parametrize(
@@ -62,17 +62,18 @@ def test_a_message_that_is_in_the_queue_twice_changes_nothing(tmp_path: Path, na
 def test_another_instance_that_takes_over_at_any_call_changes_nothing(
     tmp_path: Path, name: str, deliveries: int
 ) -> None:
-    assert every_single_fault(JOBS[name], "memory", tmp_path, Kind.LEASE_LOST, deliveries=deliveries) == []
+    assert list(every_single_fault(JOBS[name], "memory", tmp_path, Kind.LEASE_LOST, deliveries=deliveries)) == []
 
 
 @pytest.mark.parametrize("kind", [*FAILURES, *DUPLICATES, Kind.LEASE_LOST], ids=lambda kind: kind.value)
 def test_three_tasks_in_two_stages_stand_every_other_fault_on_a_real_store(tmp_path: Path, kind: Kind) -> None:
     job = JOBS["three tasks in two stages"]
-    assert every_single_fault(job, REAL_STORE, tmp_path, kind, deliveries=1) == []
+    assert list(every_single_fault(job, REAL_STORE, tmp_path, kind, deliveries=1)) == []
 
 
 @pytest.mark.parametrize("kind", list(Kind), ids=lambda kind: kind.value)
 def test_a_job_of_two_shards_stands_every_fault(tmp_path: Path, kind: Kind) -> None:
     assert (
-        every_single_fault(JOBS["101 tasks"], "memory", tmp_path, kind, deliveries=1, batch=16, only=unlike_calls) == []
+        list(every_single_fault(JOBS["101 tasks"], "memory", tmp_path, kind, deliveries=1, batch=16, only=unlike_calls))
+        == []
     )

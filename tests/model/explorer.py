@@ -172,15 +172,15 @@ def _moves(case, state, rows, slot, worker):
     while choice < options:
         turn, after, broken = _step(case, state, rows, worker, "", choice)
         options = turn.options
-        yield _label(who, worker, turn), after, broken
+        yield _Label(who, worker, turn), after, broken
         if turn.applied and budgets.doubtful:
             less = budgets._replace(doubtful=budgets.doubtful - 1)
             turn, after, broken = _step(case, state._replace(budgets=less), rows, worker, "doubtful", choice)
-            yield _label(who, worker, turn), after, broken
+            yield _Label(who, worker, turn), after, broken
         if turn.sent and budgets.duplicates:
             less = budgets._replace(duplicates=budgets.duplicates - 1)
             turn, after, broken = _step(case, state._replace(budgets=less), rows, worker, "twice", choice)
-            yield _label(who, worker, turn), after, broken
+            yield _Label(who, worker, turn), after, broken
         choice += 1
 
 
@@ -196,11 +196,18 @@ def _waits(case, state, rows, worker):
         less = state.budgets._replace(impatience=state.budgets.impatience - 1)
         tired = Worker(delivery, processes.step_aside, ())
         turn, after, broken = _step(case, state._replace(budgets=less), rows, worker, "", 0, tired)
-        yield _label(f"{delivery.id} #{delivery.number}", tired, turn), after, broken
+        yield _Label(f"{delivery.id} #{delivery.number}", tired, turn), after, broken
 
 
-def _label(who, worker, turn):
-    return f"{who} {worker.step.__name__}: {turn.call}"
+class _Label:
+    """What a step did, put into words only when somebody reads it."""
+
+    def __init__(self, who, worker, turn):
+        self._said = who, worker, turn
+
+    def __str__(self):
+        who, worker, turn = self._said
+        return f"{who} {worker.step.__name__}: {turn.call}"
 
 
 def _step(case, state, rows, worker, fault, choice, doing=None):
@@ -277,29 +284,30 @@ def explore(case, *, limit=5_000_000):
     Stops at the first violation. The way into it is any, not the shortest: `shortest` finds that.
     """
     start = first_state(case)
-    open_, done = {start}, set()
+    is_open = {start: True}
     stack = [(start, iter(expand(case, start)))]
     ends = 0
     while stack:
         state, rest = stack[-1]
         for _, after, broken in rest:
             if broken is not None:
-                return Found(states=len(open_) + len(done), ends=ends, violation=broken)
+                return Found(states=len(is_open), ends=ends, violation=broken)
             if after is None:
                 ends += 1
-            elif after in open_:
-                return Found(states=len(open_) + len(done), ends=ends, violation=Violation("ends", "a cycle"))
-            elif after not in done:
-                if len(open_) + len(done) >= limit:
+                continue
+            known = is_open.get(after)
+            if known:
+                return Found(states=len(is_open), ends=ends, violation=Violation("ends", "a cycle"))
+            if known is None:
+                if len(is_open) >= limit:
                     raise RuntimeError(f"more than {limit:,} states")
-                open_.add(after)
+                is_open[after] = True
                 stack.append((after, iter(expand(case, after))))
                 break
         else:
-            open_.remove(state)
-            done.add(state)
+            is_open[state] = False
             stack.pop()
-    return Found(states=len(done), ends=ends)
+    return Found(states=len(is_open), ends=ends)
 
 
 def shortest(case, *, limit=5_000_000):
@@ -312,13 +320,15 @@ def shortest(case, *, limit=5_000_000):
         state = todo.popleft()
         for label, after, broken in expand(case, state):
             if broken is not None:
-                return Found(states=len(came_from), ends=ends, violation=broken, trace=[*_way(came_from, state), label])
+                return Found(
+                    states=len(came_from), ends=ends, violation=broken, trace=[*_way(came_from, state), str(label)]
+                )
             if after is None:
                 ends += 1
             elif after not in came_from:
                 if len(came_from) >= limit:
                     raise RuntimeError(f"more than {limit:,} states")
-                came_from[after] = (state, label)
+                came_from[after] = (state, str(label))
                 todo.append(after)
     return Found(states=len(came_from), ends=ends)
 

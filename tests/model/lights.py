@@ -121,7 +121,7 @@ def write_close(turn, scope, job, stage, failed):
 
 def delete_early(turn, job):
     """Without the rule: the message is deleted before what it has to cause is sent."""
-    turn.call = "delete the message"
+    turn.begin(lambda: "delete the message")
     turn.messages = tuple(m for m in turn.messages if m.id != turn.delivery.id)
     return then(send_on, job)
 

@@ -26,13 +26,19 @@ class Turn:
         self.rows = rows
         self.delivery = delivery
         self.messages = messages
-        self.call = ""
         self.options = 1
         self.writes = ()
         self.sent = None
         self.applied = False
         self._fault = fault
         self._choice = choice
+        self._tell = None
+        self._outcome = ""
+
+    @property
+    def call(self):
+        """The port call in words; few are ever read."""
+        return "" if self._tell is None else self._tell() + self._outcome
 
     @property
     def body(self):
@@ -50,28 +56,28 @@ class Turn:
     # reads
 
     def read(self, key):
-        self._begin(f"read {_name(key)}")
+        self.begin(lambda: f"read {_name(key)}")
         return self.rows.get(key, MISSING)
 
     def chain(self, number=None):
         """Read the job row and a stage row, of the job's current stage unless told; one query of one partition."""
-        self._begin("read job and stage")
+        self.begin(lambda: "read job and stage")
         job = self.rows.get(JOB, MISSING)
         if number is None:
             number = job.row.stage if job.row else 0
         return job, self.rows.get(stage_key(number), MISSING)
 
     def all_stages(self):
-        self._begin("read job and stages")
+        self.begin(lambda: "read job and stages")
         found = sorted((key[1], entry) for key, entry in self.rows.items() if key[0] == "stage" and entry.row)
         return self.rows.get(JOB, MISSING), found
 
     def tasks(self, scope, indexes):
-        self._begin(f"read tasks {list(indexes)}")
+        self.begin(lambda: f"read tasks {list(indexes)}")
         return tuple((index, self.rows.get(task_key(scope, index), MISSING)) for index in indexes)
 
     def markers(self, prefix):
-        self._begin("read markers")
+        self.begin(lambda: "read markers")
         return [entry.row for key, entry in self.rows.items() if key[: len(prefix)] == prefix and entry.row is not None]
 
     def all_of(self, *kinds):
@@ -92,14 +98,14 @@ class Turn:
 
     def write(self, *operations):
         """Apply all or nothing; False when refused, or when that is what a doubtful write looks like."""
-        self._begin(", ".join(f"{verb} {_name(key)} := {_brief(row)}" for verb, key, _, row in operations))
+        self.begin(lambda: ", ".join(f"{verb} {_name(key)} := {_brief(row)}" for verb, key, _, row in operations))
         after = dict(self.rows)
         conditional = False
         for verb, key, expected, row in operations:
             old = after.get(key, MISSING)
             conditional |= verb in ("insert", "update")
             if (verb == "insert" and old.row is not None) or (verb == "update" and not self._same(old, expected)):
-                self.call += " refused"
+                self._outcome = " refused"
                 return False
             after[key] = Entry(row, self._next_tag(old, row))
         self.writes = tuple(
@@ -108,7 +114,7 @@ class Turn:
         self.rows = after
         self.applied = conditional
         if self._fault == "doubtful":
-            self.call += " DOUBTFUL: applied, reported as refused"
+            self._outcome = " DOUBTFUL: applied, reported as refused"
             return False
         return True
 
@@ -122,7 +128,7 @@ class Turn:
 
     def send(self, queue, body, tag):
         """Put a message into a queue, under a key of its own for each send."""
-        self._begin(f"send {_brief(body)}")
+        self.begin(lambda: f"send {_brief(body)}")
         self.sent = (queue, body)
         key = f"{self.delivery.key}.{self.delivery.number}{tag}"
         taken = {message.id for message in self.messages}
@@ -130,7 +136,7 @@ class Turn:
             key += "'"
         added = [Queued(key, queue, key, body, 0, False)]
         if self._fault == "twice":
-            self.call += " TWICE"
+            self._outcome = " TWICE"
             twin = key + "+"
             added.append(Queued(twin, queue, key if self.without("sdk_same_key") else twin, body, 0, False))
         self.messages += tuple(added)
@@ -139,7 +145,7 @@ class Turn:
         """Send the own message again as itself: its key stays, and it begins another turn."""
         body = self.body._replace(turn=self.body.turn + 1, spent=self.body.spent + spent)
         queue = self.delivery.queue.removesuffix(" poison")
-        self._begin(f"send {_brief(body)} again")
+        self.begin(lambda: f"send {_brief(body)} again")
         self.sent = (queue, body)
         name = f"{self.delivery.key}~{body.turn}"
         taken = {message.id for message in self.messages}
@@ -147,13 +153,14 @@ class Turn:
             name += "'"
         self.messages += (Queued(name, queue, self.delivery.key, body, 0, False),)
         if self._fault == "twice":
-            self.call += " TWICE"
+            self._outcome = " TWICE"
             self.messages += (Queued(name + "+", queue, self.delivery.key, body, 0, False),)
 
-    def _begin(self, what):
-        if self.call:
-            raise AssertionError(f"a step made a second port call: {what} after {self.call}")
-        self.call = what
+    def begin(self, tell):
+        """Note that this is the step's port call, which `tell` says in words."""
+        if self._tell is not None:
+            raise AssertionError(f"a step made a second port call: {tell()} after {self.call}")
+        self._tell = tell
 
 
 def _name(key):

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import count
 from types import MappingProxyType
 
 from jobkit.runtime.clock import Clock
@@ -59,7 +58,7 @@ class MemoryTables:
         """Start without tables: one is there as soon as it is named."""
         self._lock = lock
         self._tables: dict[str, dict[str, _Partition]] = {}
-        self._etags = count(1)
+        self._writes = 0
 
     def insert(self, table: str, entity: Entity) -> str:
         """Create a row and return its ETag. Raises EntityExists."""
@@ -165,8 +164,9 @@ class MemoryTables:
         return entity
 
     def _stored(self, entity: Entity, properties: Mapping[str, Value]) -> Entity:
+        self._writes += 1
         kept = MappingProxyType(dict(properties))  # read only: whoever reads the whole row is given this very one
-        return Entity(partition=entity.partition, row=entity.row, properties=kept, etag=str(next(self._etags)))
+        return Entity(partition=entity.partition, row=entity.row, properties=kept, etag=str(self._writes))
 
 
 def _key(operation: Operation) -> tuple[str, str]:
@@ -212,7 +212,7 @@ class MemoryQueues:
         self._clock = clock
         self._rng = rng
         self._queues: dict[str, dict[str, _Message]] = {}
-        self._numbers = count(1)
+        self._last_number = 0
 
     def send(self, queue: str, body: str, *, delay_s: float = 0.0) -> None:
         """Add a message that becomes visible after `delay_s`."""
@@ -221,7 +221,7 @@ class MemoryQueues:
             now = self._clock.now()
             message = _Message(
                 id=f"{self._rng.getrandbits(128):032x}",
-                number=next(self._numbers),
+                number=self._next_number(),
                 body=body,
                 inserted_at=now,
                 visible_at=now + timedelta(seconds=delay_s),
@@ -277,7 +277,11 @@ class MemoryQueues:
 
     def _hide(self, message: _Message, visibility_s: float) -> None:
         message.visible_at = self._clock.now() + timedelta(seconds=visibility_s)
-        message.receipt = str(next(self._numbers))
+        message.receipt = str(self._next_number())
+
+    def _next_number(self) -> int:
+        self._last_number += 1
+        return self._last_number
 
     def _held(self, queue: str, delivery: Delivery) -> _Message:
         message = self._queues.get(queue, {}).get(delivery.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -107,32 +108,38 @@ class Incoming:
         return self.spent >= SUSPECT_COUNT
 
 
-_FIELDS: Final[dict[str, tuple[str, type]]] = {
-    "job": ("job_id", str),
-    "epoch": ("epoch", str),
-    "round": ("round", int),
-    "key": ("key", str),
-    "stage": ("stage", int),
-    "plan": ("plan", str),
-    "count": ("task_count", int),
-    "first": ("first", int),
-    "size": ("size", int),
-    "attempt": ("attempt", int),
-    "etag": ("etag", str),
-    "params": ("params_json", str),
-    "reason": ("reason", str),
-    "lanes": ("lanes", int),
-    "stop_at": ("stop_at", int),
-    "turn": ("turn", int),
-    "spent": ("spent", int),
+def _is_text(value: str) -> bool:
+    return value.isascii() or value.encode("utf-8", "ignore").decode() == value  # no lone surrogate
+
+
+_is_name: Final = re.compile(r"[0-9A-Za-z_-]{0,64}").fullmatch
+_is_number: Final = range(2**31).__contains__
+_is_turn: Final = range(MAX_TURNS).__contains__
+
+#: The attribute of each field, its type, and whether a store can hold a value, and a row's key where it becomes part of one.
+_FIELDS: Final[dict[str, tuple[str, type, Callable[[Any], object]]]] = {
+    "job": ("job_id", str, _is_name),
+    "epoch": ("epoch", str, _is_name),
+    "round": ("round", int, _is_number),
+    "key": ("key", str, _is_name),
+    "stage": ("stage", int, _is_number),
+    "plan": ("plan", str, _is_name),
+    "count": ("task_count", int, _is_number),
+    "first": ("first", int, _is_number),
+    "size": ("size", int, _is_number),
+    "attempt": ("attempt", int, _is_number),
+    "etag": ("etag", str, _is_text),
+    "params": ("params_json", str, _is_text),
+    "reason": ("reason", str, _is_text),
+    "lanes": ("lanes", int, _is_number),
+    "stop_at": ("stop_at", int, _is_number),
+    "turn": ("turn", int, _is_turn),
+    "spent": ("spent", int, _is_turn),
 }
-_TURNS: Final = ("turn", "spent")
-_NAMES: Final = ("job_id", "epoch", "key", "plan")
-_NAME: Final = re.compile(r"[0-9A-Za-z_-]{0,64}")
 _REQUIRED: Final = ("job", "epoch", "round", "key")
 _OPTIONAL: Final[tuple[tuple[str, str, Any], ...]] = tuple(
     (name, attribute, Message.__dataclass_fields__[attribute].default)
-    for name, (attribute, _) in _FIELDS.items()
+    for name, (attribute, *_) in _FIELDS.items()
     if name not in _REQUIRED
 )
 
@@ -176,10 +183,11 @@ def decode_message(text: str) -> Message:
     values: dict[str, Any] = {}
     value: Any
     for name, value in fields.items():
-        attribute, wanted = _FIELDS.get(name, ("", str))
-        if not attribute:
+        field = _FIELDS.get(name)
+        if field is None:
             raise MessageRefused(reason=f"unknown field {name!r}", text=text)
-        if type(value) is not wanted or not _can_be(attribute, value):
+        attribute, wanted, can_be = field
+        if type(value) is not wanted or not can_be(value):
             raise MessageRefused(reason=f"field {name!r} is {value!r:.40}", text=text)
         values[attribute] = value
     for name in _REQUIRED:
@@ -201,17 +209,6 @@ def _read_json(text: str) -> Any:
         return pydantic_core.from_json(text)  # four times as fast
     except ValueError:
         return json.loads(text)  # takes more, so that the refusal can name what is wrong
-
-
-def _can_be(attribute: str, value: object) -> bool:
-    """Whether a store can hold a field's value, and a row's key where it becomes part of one."""
-    if isinstance(value, int):
-        return 0 <= value < (MAX_TURNS if attribute in _TURNS else 2**31)
-    if not isinstance(value, str):
-        return False
-    if attribute in _NAMES:
-        return _NAME.fullmatch(value) is not None
-    return value.isascii() or value.encode("utf-8", "ignore").decode() == value  # no lone surrogate
 
 
 def _read_time(value: object) -> datetime | None:
