@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from commands import InProcess
-from jobkit.cli import catalogue
-from jobkit.cli.completing import BETWEEN, SHELL, WORDS, candidates
+from jobkit.cli import making, project_catalogue
+from jobkit.cli.completing import BETWEEN, SHELL, WORDS, Candidate, candidates
 
 TILES = '''\
 from typing import Literal
@@ -61,7 +61,12 @@ def tiles(folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: p
 
 def offered(line: str) -> list[str]:
     """The words that may follow; the last one of the line is being typed."""
-    return [found.word for found in candidates(line.split(" "), Path.cwd())]
+    return [found.word for found in explained(line)]
+
+
+def explained(line: str) -> list[Candidate]:
+    """The words that may follow, and what they are."""
+    return candidates(line.split(" "), Path.cwd(), making.here)
 
 
 def forget_imports() -> None:
@@ -107,14 +112,10 @@ def test_what_may_follow(tiles: Path, line: str, words: list[str]):
 
 
 def test_what_is_offered_says_what_it_is(tiles: Path):
-    folder = Path.cwd()
-
-    assert candidates(["run", "ti"], folder) == [("tiles", "Cuts tiles.")]
-    assert candidates(["run", "tiles", "--tile-"], folder) == [
-        ("--tile-px", "Edge of a tile in pixels. [default: 512]")
-    ]
-    assert candidates(["run", "tiles", "--stage", "cu"], folder) == [("cut_tiles", "Cut tiles")]
-    assert candidates(["cancel"], folder) == [("cancel", "End a job that has not ended: no further task starts.")]
+    assert explained("run ti") == [("tiles", "Cuts tiles.")]
+    assert explained("run tiles --tile-") == [("--tile-px", "Edge of a tile in pixels. [default: 512]")]
+    assert explained("run tiles --stage cu") == [("cut_tiles", "Cut tiles")]
+    assert explained("cancel") == [("cancel", "End a job that has not ended: no further task starts.")]
 
 
 def test_jobs_are_offered_newest_first_from_the_store_that_is_typed(
@@ -131,7 +132,7 @@ def test_jobs_are_offered_newest_first_from_the_store_that_is_typed(
     assert offered(f"inspect job {ids[1][:8]}") == [ids[1][:12]]
     assert offered("inspect job --store local:other.db ") == [other[:12]]
     assert offered("inspect job --store azure ") == []
-    assert candidates(["inspect", "job", newest[0]], Path.cwd())[0].help.startswith("tiles, 20")
+    assert explained(f"inspect job {newest[0]}")[0].help.startswith("tiles, 20")
     monkeypatch.setenv("JOBKIT_HUB", "another")
     assert offered("inspect job ") == []
 
@@ -139,7 +140,7 @@ def test_jobs_are_offered_newest_first_from_the_store_that_is_typed(
 def test_what_is_known_is_kept_until_the_code_changes(tiles: Path, monkeypatch: pytest.MonkeyPatch):
     first = offered("run tiles --t")
     with monkeypatch.context() as patch:
-        patch.delattr(catalogue, "make")
+        patch.delattr(project_catalogue, "make_controllers")
         kept = offered("run tiles --t")
 
     forget_imports()
@@ -158,20 +159,22 @@ def test_what_is_known_is_kept_until_the_code_changes(tiles: Path, monkeypatch: 
     assert changed == ["--tile-px", "--top", "--timeout"]
     assert (added, broken, offered("run ")) == (
         ["hello_worlds", "more", "tiles"],
-        ["hello_worlds", "more"],
+        ["hello_worlds", "more", "tiles"],  # as it was known
         ["hello_worlds", "more", "tiles"],
     )
 
 
 def test_a_cache_that_is_damaged_or_cannot_be_written_does_no_harm(tiles: Path, monkeypatch: pytest.MonkeyPatch):
     offered("run ")
-    (kept,) = Path(os.environ["XDG_CACHE_HOME"], "jobkit").iterdir()
-    kept.write_text(kept.read_text()[:100])
+    files = list(Path(os.environ["XDG_CACHE_HOME"], "jobkit").iterdir())
+    for kept in files:
+        kept.write_text(kept.read_text()[:40])
     damaged = offered("run t")
+    mended = [json.loads(kept.read_text()) for kept in files]
     (Path.cwd() / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(Path.cwd() / "file"))
 
-    assert json.loads(kept.read_text())["command"]["help"].startswith("Staged, parallel jobs")
+    assert [sorted(document) for document in mended] == [["content", "looks"]] * 2
     assert (damaged, offered("run t")) == (["tiles"], ["tiles"])
 
 
