@@ -6,13 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
 import pytest
 
-from commands import InProcess
+from commands import JOBKIT, InProcess
 from jobkit.cli import making, project_catalogue
 from jobkit.cli.completing import BETWEEN, SHELL, WORDS, Candidate, candidates
+from waiting import wait_until
 
 TILES = '''\
 from typing import Literal
@@ -67,6 +69,26 @@ def offered(line: str) -> list[str]:
 def explained(line: str) -> list[Candidate]:
     """The words that may follow, and what they are."""
     return candidates(line.split(" "), Path.cwd(), making.here)
+
+
+def answered(line: str) -> list[str]:
+    """What a shell is told."""
+    environment = {**os.environ, SHELL: "bash", WORDS: line.replace(" ", BETWEEN)}
+    done = subprocess.run([*JOBKIT], env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+def is_unlocked() -> bool:
+    """Whether no process makes anything for this folder."""
+    folder = os.open(Path.cwd(), os.O_RDONLY)
+    try:
+        flock(folder, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(folder)
+    return True
 
 
 def forget_imports() -> None:
@@ -176,6 +198,61 @@ def test_a_cache_that_is_damaged_or_cannot_be_written_does_no_harm(tiles: Path, 
 
     assert [sorted(document) for document in mended] == [["content", "looks"]] * 2
     assert (damaged, offered("run t")) == (["tiles"], ["tiles"])
+
+
+def test_names_of_commands_need_no_code_of_the_project(tiles: Path):
+    tiles.write_text("from pathlib import Path\nPath('imported').touch()\n")
+
+    assert (offered("re"), offered("inspect job --w")) == (["repair", "retry"], ["--watch"])
+    assert not Path("imported").exists()
+    assert (offered("run "), Path("imported").exists()) == (["hello_worlds"], True)
+
+
+def test_controllers_in_src_are_looked_for_again_when_there_is_another(tiles: Path):
+    Path("pyproject.toml").write_text('[tool.jobkit]\ncontrollers = ["etl.jobs"]\n')
+    jobs = Path("src/etl/jobs")
+    jobs.mkdir(parents=True)
+    (jobs / "one.py").write_text(TILES.replace('"tiles"', '"one"'))
+    one = offered("run ")
+    (jobs / "two.py").write_text(TILES.replace('"tiles"', '"two"'))
+
+    assert (one, offered("run ")) == (["hello_worlds", "one"], ["hello_worlds", "one", "two"])
+
+
+def test_settings_that_cannot_be_read_leave_the_commands_and_what_was_known(tiles: Path, jobkit: InProcess):
+    job_id = jobkit("submit", "tiles", "--json").document["job_id"]
+    lines = ["re", "run t", "inspect job "]
+    before = [offered(line) for line in lines]
+    Path("pyproject.toml").write_text("[tool.jobkit\n")
+
+    assert before == [offered(line) for line in lines] == [["repair", "retry"], ["tiles"], [job_id[:12]]]
+
+
+def test_what_is_made_after_a_save_needs_neither_typer_nor_a_store(tiles: Path):
+    text = (
+        "import sys; from pathlib import Path; from jobkit.cli.project_catalogue import make_controllers\n"
+        "made = make_controllers(Path.cwd(), {})\n"
+        "print(*made.content, *{'typer', 'rich', 'azure', 'sqlite3', 'jobkit.local'} & set(sys.modules), sep='|')"
+    )
+
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
+
+    assert (done.stderr, done.stdout) == ("", "a controller that prints\nhello_worlds|tiles\n")
+
+
+def test_what_takes_long_to_import_is_there_for_a_later_key_and_no_process_is_left(tiles: Path):
+    """The import waits until somebody writes into the pipe."""
+    first = offered("run tiles --t")
+    tiles.write_text("open('gate').read()\n" + TILES.replace("    overwrite:", "    top: int = 0\n    overwrite:"))
+    os.mkfifo("gate")
+
+    meanwhile = [answered("run tiles --t"), answered("run tiles --t")]  # the second one starts no other import
+    Path("gate").write_text("")
+    wait_until(is_unlocked, "the process that imports has ended")
+    Path("gate").unlink()
+
+    assert meanwhile == [first, first]
+    assert answered("run tiles --t") == ["--tile-px", "--top", "--timeout"]
 
 
 def test_bash_itself_is_answered_with_the_words_alone(tiles: Path, jobkit: InProcess):

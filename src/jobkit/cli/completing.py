@@ -90,14 +90,19 @@ class _Catalogue:
 
     @cached_property
     def jobs(self) -> Node:
-        """Where the project's jobs are."""
+        """Where the project's jobs are; nothing if its settings can't be read and never were."""
         place = place_of("jobs", *self._installation, str(self.folder), os.environ.get("JOBKIT_HUB", ""))
         kept = read(place)
         if kept is not None and kept.is_fresh:
             return kept.content
+        from jobkit.runtime.errors import JobkitError
+
         from .project_catalogue import make_jobs
 
-        made = make_jobs(self.folder)
+        try:
+            made = make_jobs(self.folder)
+        except JobkitError:
+            return {} if kept is None else kept.content
         write(place, made, {})
         return made.content
 
@@ -220,6 +225,8 @@ class _Place:
         if kind != "local":
             return
         jobs = self._catalogue.jobs
+        if not jobs:
+            return
         path = self._catalogue.folder / given if given else Path(jobs["path"])
         if path.is_file():
             yield from _newest(path, jobs["hub"], self._catalogue.own["newest"])
