@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ def render(template: Path, answers: Mapping[str, Any], place: Path) -> Path:
     log = logging.getLogger("cookiecutter")
     if not log.handlers:
         log.addHandler(logging.NullHandler())  # what goes wrong is raised too
-    return Path(generate_files(template, {"cookiecutter": dict(answers)}, output_dir=place))
+    made = Path(generate_files(template, {"cookiecutter": dict(answers)}, output_dir=place))
+    for left in list(made.rglob("__pycache__")):  # pip compiles an installed template's files
+        shutil.rmtree(left)
+    return made
 
 
 def files_below(folder: Path) -> list[str]:
