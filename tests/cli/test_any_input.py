@@ -60,3 +60,25 @@ def test_any_command_line(jobkit: InProcess, words: list[str]):
 
     assert "Traceback" not in done.err, done.err
     assert done.code in (0, 2, 3)
+
+
+@pytest.mark.parametrize("command", ["deploy", "deprecate", "doctor", "new-app", "run hello_worlds --params"])
+def test_a_path_that_the_system_refuses_is_told(jobkit: InProcess, command: str):
+    done = jobkit(*command.split(), "x" * 300)
+
+    assert (done.code in (1, 2), done.out) == (True, "")
+    assert "Traceback" not in done.err
+    assert done.err.rstrip(".\n").endswith("File name too long")
+
+
+def test_a_folder_that_was_removed_under_the_shell_is_told(
+    jobkit: InProcess, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (folder / "gone").mkdir()
+    monkeypatch.chdir(folder / "gone")
+    (folder / "gone").rmdir()
+
+    done = jobkit("controllers")
+
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "error: the current folder is not there any more: cd into another\n"

@@ -6,13 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
 import pytest
 
-from commands import InProcess
-from jobkit.cli import catalogue
-from jobkit.cli.completing import BETWEEN, SHELL, WORDS, candidates
+from commands import JOBKIT, InProcess
+from jobkit.cli import making, project_catalogue
+from jobkit.cli.completing import BETWEEN, SHELL, WORDS, Candidate, candidates
+from waiting import wait_until
 
 TILES = '''\
 from typing import Literal
@@ -61,7 +63,32 @@ def tiles(folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: p
 
 def offered(line: str) -> list[str]:
     """The words that may follow; the last one of the line is being typed."""
-    return [found.word for found in candidates(line.split(" "), Path.cwd())]
+    return [found.word for found in explained(line)]
+
+
+def explained(line: str) -> list[Candidate]:
+    """The words that may follow, and what they are."""
+    return candidates(line.split(" "), Path.cwd(), making.here)
+
+
+def answered(line: str) -> list[str]:
+    """What a shell is told."""
+    environment = {**os.environ, SHELL: "bash", WORDS: line.replace(" ", BETWEEN)}
+    done = subprocess.run([*JOBKIT], env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+def is_unlocked() -> bool:
+    """Whether no process makes anything for this folder."""
+    folder = os.open(Path.cwd(), os.O_RDONLY)
+    try:
+        flock(folder, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(folder)
+    return True
 
 
 def forget_imports() -> None:
@@ -107,14 +134,10 @@ def test_what_may_follow(tiles: Path, line: str, words: list[str]):
 
 
 def test_what_is_offered_says_what_it_is(tiles: Path):
-    folder = Path.cwd()
-
-    assert candidates(["run", "ti"], folder) == [("tiles", "Cuts tiles.")]
-    assert candidates(["run", "tiles", "--tile-"], folder) == [
-        ("--tile-px", "Edge of a tile in pixels. [default: 512]")
-    ]
-    assert candidates(["run", "tiles", "--stage", "cu"], folder) == [("cut_tiles", "Cut tiles")]
-    assert candidates(["cancel"], folder) == [("cancel", "End a job that has not ended: no further task starts.")]
+    assert explained("run ti") == [("tiles", "Cuts tiles.")]
+    assert explained("run tiles --tile-") == [("--tile-px", "Edge of a tile in pixels. [default: 512]")]
+    assert explained("run tiles --stage cu") == [("cut_tiles", "Cut tiles")]
+    assert explained("cancel") == [("cancel", "End a job that has not ended: no further task starts.")]
 
 
 def test_jobs_are_offered_newest_first_from_the_store_that_is_typed(
@@ -134,7 +157,7 @@ def test_jobs_are_offered_newest_first_from_the_store_that_is_typed(
     assert offered(f"inspect job {ids[1][:8]}") == [ids[1][:12]]
     assert offered("inspect job --store local:other.db ") == [other[:12]]
     assert offered("inspect job --store azure ") == []
-    assert candidates(["inspect", "job", newest[0]], Path.cwd())[0].help.startswith("tiles, 20")
+    assert explained(f"inspect job {newest[0]}")[0].help.startswith("tiles, 20")
     monkeypatch.setenv("JOBKIT_HUB", "another")
     assert offered("inspect job ") == []
 
@@ -142,7 +165,7 @@ def test_jobs_are_offered_newest_first_from_the_store_that_is_typed(
 def test_what_is_known_is_kept_until_the_code_changes(tiles: Path, monkeypatch: pytest.MonkeyPatch):
     first = offered("run tiles --t")
     with monkeypatch.context() as patch:
-        patch.delattr(catalogue, "make")
+        patch.delattr(project_catalogue, "make_controllers")
         kept = offered("run tiles --t")
 
     forget_imports()
@@ -161,21 +184,78 @@ def test_what_is_known_is_kept_until_the_code_changes(tiles: Path, monkeypatch: 
     assert changed == ["--tile-px", "--top", "--timeout"]
     assert (added, broken, offered("run ")) == (
         ["hello_worlds", "more", "tiles"],
-        ["hello_worlds", "more"],
+        ["hello_worlds", "more", "tiles"],  # as it was known
         ["hello_worlds", "more", "tiles"],
     )
 
 
 def test_a_cache_that_is_damaged_or_cannot_be_written_does_no_harm(tiles: Path, monkeypatch: pytest.MonkeyPatch):
     offered("run ")
-    (kept,) = Path(os.environ["XDG_CACHE_HOME"], "jobkit").iterdir()
-    kept.write_text(kept.read_text()[:100])
+    files = list(Path(os.environ["XDG_CACHE_HOME"], "jobkit").iterdir())
+    for kept in files:
+        kept.write_text(kept.read_text()[:40])
     damaged = offered("run t")
+    mended = [json.loads(kept.read_text()) for kept in files]
     (Path.cwd() / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(Path.cwd() / "file"))
 
-    assert json.loads(kept.read_text())["command"]["help"].startswith("Staged, parallel jobs")
+    assert [sorted(document) for document in mended] == [["content", "looks"]] * 2
     assert (damaged, offered("run t")) == (["tiles"], ["tiles"])
+
+
+def test_names_of_commands_need_no_code_of_the_project(tiles: Path):
+    tiles.write_text("from pathlib import Path\nPath('imported').touch()\n")
+
+    assert (offered("re"), offered("inspect job --w")) == (["repair", "retry"], ["--watch"])
+    assert not Path("imported").exists()
+    assert (offered("run "), Path("imported").exists()) == (["hello_worlds"], True)
+
+
+def test_controllers_in_src_are_looked_for_again_when_there_is_another(tiles: Path):
+    Path("pyproject.toml").write_text('[tool.jobkit]\ncontrollers = ["etl.jobs"]\n')
+    jobs = Path("src/etl/jobs")
+    jobs.mkdir(parents=True)
+    (jobs / "one.py").write_text(TILES.replace('"tiles"', '"one"'))
+    one = offered("run ")
+    (jobs / "two.py").write_text(TILES.replace('"tiles"', '"two"'))
+
+    assert (one, offered("run ")) == (["hello_worlds", "one"], ["hello_worlds", "one", "two"])
+
+
+def test_settings_that_cannot_be_read_leave_the_commands_and_what_was_known(tiles: Path, jobkit: InProcess):
+    job_id = jobkit("submit", "tiles", "--json").document["job_id"]
+    lines = ["re", "run t", "inspect job "]
+    before = [offered(line) for line in lines]
+    Path("pyproject.toml").write_text("[tool.jobkit\n")
+
+    assert before == [offered(line) for line in lines] == [["repair", "retry"], ["tiles"], [job_id[:12]]]
+
+
+def test_what_is_made_after_a_save_needs_neither_typer_nor_a_store(tiles: Path):
+    text = (
+        "import sys; from pathlib import Path; from jobkit.cli.project_catalogue import make_controllers\n"
+        "made = make_controllers(Path.cwd(), {})\n"
+        "print(*made.content, *{'typer', 'rich', 'azure', 'sqlite3', 'jobkit.local'} & set(sys.modules), sep='|')"
+    )
+
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
+
+    assert (done.stderr, done.stdout) == ("", "a controller that prints\nhello_worlds|tiles\n")
+
+
+def test_what_takes_long_to_import_is_there_for_a_later_key_and_no_process_is_left(tiles: Path):
+    """The import waits until somebody writes into the pipe."""
+    first = offered("run tiles --t")
+    tiles.write_text("open('gate').read()\n" + TILES.replace("    overwrite:", "    top: int = 0\n    overwrite:"))
+    os.mkfifo("gate")
+
+    meanwhile = [answered("run tiles --t"), answered("run tiles --t")]  # the second one starts no other import
+    Path("gate").write_text("")
+    wait_until(is_unlocked, "the process that imports has ended")
+    Path("gate").unlink()
+
+    assert meanwhile == [first, first]
+    assert answered("run tiles --t") == ["--tile-px", "--top", "--timeout"]
 
 
 def test_bash_itself_is_answered_with_the_words_alone(tiles: Path, jobkit: InProcess):

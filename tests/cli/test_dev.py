@@ -12,6 +12,7 @@ import pytest
 
 from commands import InProcess, Spawned
 from jobkit.cli.dev import is_code
+from waiting import wait_until
 
 GREET = '''\
 """Says something."""
@@ -94,6 +95,26 @@ def test_a_run_that_still_goes_on_is_stopped_and_so_is_the_last_one(greet: Path,
     assert done.err.count("job ") == done.err.count(" created\n") == 2
     assert "Nothing is lost" not in done.err  # its store goes with it
     assert left(Path(os.environ["TMPDIR"])) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
+def test_no_run_is_left_when_the_terminal_is_closed_or_it_is_killed(
+    greet: Path, spawn: Callable[..., Spawned], number: signal.Signals
+):
+    greet.write_text(
+        GREET.replace(".touch()", ".write_text(str(os.getpid()))").replace("import time", "import os\nimport time")
+    )
+    at_work = greet.parents[1] / "at work"
+    dev = spawn("dev", "greet", "--name", "Ada", "--pause-s", "0.6")
+    dev.until(lambda: at_work.exists() and at_work.read_text() != "", "the run is at work")
+
+    dev.interrupt(number)
+    code = dev.done().code
+
+    run = Path(f"/proc/{at_work.read_text()}")
+    wait_until(lambda: not run.exists(), "the run has ended too")
+    assert dev.err.count("stopping: running tasks have 5 s to end") == 1
+    assert (code, left(Path(os.environ["TMPDIR"])) == []) == ((130, True) if number is signal.SIGHUP else (-9, False))
 
 
 def test_what_it_cannot_do_is_refused(greet: Path, jobkit: InProcess):

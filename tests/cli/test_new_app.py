@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,26 @@ def test_bytecode_that_pip_left_in_the_installed_template_does_not_come_along(tm
     assert files_below(made) == FILES
 
 
+def test_a_folder_that_is_there_stays_empty_when_the_app_cannot_be_put_into_it(
+    jobkit: InProcess, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (folder / "etl").mkdir()
+    rename = Path.rename
+
+    def full(path: Path, target: Path) -> Path:
+        if target == folder / "etl" / "host.json":
+            raise OSError(ENOSPC, "No space left on device", str(path))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", full)
+    done = jobkit("new-app", "etl")
+
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error: can't write ")
+    assert done.err.endswith("/host.json: No space left on device\n")
+    assert list((folder / "etl").iterdir()) == []
+
+
 def test_its_controller_runs_and_its_own_tests_pass(jobkit: InProcess, folder: Path, monkeypatch: pytest.MonkeyPatch):
     jobkit("new-app", "etl")
     monkeypatch.chdir(folder / "etl")
@@ -112,10 +133,17 @@ def test_it_never_writes_into_a_folder_that_has_something(jobkit: InProcess, fol
     assert files_below(folder) == ["etl/mine.txt", "file"]
 
 
-def test_an_empty_folder_may_be_there(jobkit: InProcess, folder: Path):
+def test_an_empty_folder_may_be_there_and_the_shell_be_in_it(
+    jobkit: InProcess, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
     (folder / "etl").mkdir()
+    monkeypatch.chdir(folder / "etl")
 
-    assert jobkit("new-app", "etl").code == 0
+    done = jobkit("new-app", ".")
+
+    assert (done.code, done.out.splitlines()[0], done.err) == (0, FILES[0], "Try it: jobkit run greetings --n 5\n")
+    assert [file for file in files_below(Path()) if not file.startswith("vendor/")] == FILES
+    assert {path.name for path in Path().iterdir()} == {file.partition("/")[0] for file in [*FILES, "vendor/"]}
 
 
 @pytest.mark.parametrize("name", ["a b", "9lives", "-x", "ä", ".."])
@@ -129,10 +157,14 @@ def test_a_name_that_is_none_is_refused(jobkit: InProcess, folder: Path, name: s
 
 def test_a_folder_that_cannot_be_written_is_told(jobkit: InProcess, folder: Path):
     (folder / "file").write_text("")
+    long = "x" * 300
 
-    done = jobkit("new-app", "file/etl")
+    answers = [jobkit("new-app", name) for name in ("file/etl", long)]
 
-    assert (done.code, done.out, done.err) == (1, "", f"error: can't write {folder / 'file'}: File exists\n")
+    assert [(done.code, done.out, done.err) for done in answers] == [
+        (1, "", f"error: can't write {folder / 'file'}: File exists\n"),
+        (1, "", f"error: can't write {folder / long}: File name too long\n"),
+    ]
 
 
 @pytest.mark.parametrize(

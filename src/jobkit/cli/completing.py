@@ -1,23 +1,26 @@
 """What may follow on a command line that is being typed, for a shell's completion.
 
 A shell waits for it at each press of a key, so that nothing is imported but the standard library: what there is to
-offer comes from a catalogue that `catalogue.py` has made and that is kept until a file changes that it was made of.
+offer is kept in files (`kept.py`) until something changes that it was made of, by `catalogue.py` (jobkit's own commands)
+or `project_catalogue.py` (what the project adds). Only the latter runs the project's code, and only where it is asked.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import signal
-import sqlite3
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from jobkit import __version__
+
+from .kept import Looks, Node, place_of, read, write
+from .making import apart
 
 #: Set by the shell's script to the shell's name; then jobkit completes, and runs no command.
 SHELL: Final = "_JOBKIT_COMPLETE"
@@ -25,14 +28,17 @@ SHELL: Final = "_JOBKIT_COMPLETE"
 WORDS: Final = "_JOBKIT_WORDS"
 BETWEEN: Final = "\x1f"
 GIVE_UP_S: Final = 10
+#: How long importing the controllers may take; what takes longer is there for a later press of a key.
+WAIT_S: Final = 0.24
+#: The same where nothing is known from before.
+FIRST_WAIT_S: Final = 5.0
 MOST_JOBS: Final = 50
 ID_CHARS: Final = 12
 
-#: A command, an option's value or an argument, as the catalogue has them (JSON).
-Node = Mapping[str, Any]
-
-
 NOTHING: Final[Node] = {"help": "", "options": [], "arguments": [], "commands": {}}
+
+#: Runs the project's code to make something for a folder, within so many seconds.
+Maker = Callable[[Callable[[], Node], Path, float], Node | None]
 
 
 class Candidate(NamedTuple):
@@ -44,41 +50,93 @@ class Candidate(NamedTuple):
 
 def main() -> NoReturn:
     """Write what may follow the words in the environment, in the shell's own form; nothing at all when that fails."""
-    out = os.dup(1)
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (1, 2):  # users' controllers may print
-        os.dup2(nowhere, descriptor)
     if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, GIVE_UP_S)  # a store on a hanging disk, an import that waits: this ends it
+        signal.setitimer(signal.ITIMER_REAL, GIVE_UP_S)  # a store on a hanging disk: this ends it
     with contextlib.suppress(Exception):
         found = candidates(os.environ.get(WORDS, "").split(BETWEEN), Path.cwd())
-        with os.fdopen(out, "wb") as writing:
+        with os.fdopen(1, "wb") as writing:
             writing.write(_written(found, os.environ[SHELL]).encode())
-    os._exit(0)  # whatever threads the controllers' imports have started
+    os._exit(0)  # nothing that was imported has an end to wait for
 
 
-def candidates(words: Sequence[str], folder: Path) -> list[Candidate]:
+def candidates(words: Sequence[str], folder: Path, maker: Maker = apart) -> list[Candidate]:
     """Return what the last word may become."""
-    catalogue = _kept(folder)
-    if catalogue is None:
-        from .catalogue import make
-
-        catalogue = make(folder)
-        _keep(catalogue, folder)
-    place = _Place(catalogue["command"])
+    place = _Place(_Catalogue(folder, maker))
     for word in words[:-1]:
         place.take(word)
-    return [found for found in place.offers(words[-1], catalogue["jobs"], folder) if found.word.startswith(words[-1])]
+    return [found for found in place.offers(words[-1]) if found.word.startswith(words[-1])]
+
+
+class _Catalogue:
+    """What there is to offer; each part is read, or made if need be, when it is asked for."""
+
+    def __init__(self, folder: Path, maker: Maker) -> None:
+        self.folder = folder
+        self._maker = maker
+        self._installation = (__version__, sys.prefix)
+
+    @cached_property
+    def own(self) -> Node:
+        """The commands that jobkit has, and how a local store is asked for its newest jobs."""
+        place = place_of("own", *self._installation)
+        kept = read(place)
+        if kept is not None and kept.is_fresh:
+            return kept.content
+        from .catalogue import make
+
+        made = make()
+        write(place, made, {})
+        return made.content
+
+    @cached_property
+    def jobs(self) -> Node:
+        """Where the project's jobs are; nothing if its settings can't be read and never were."""
+        place = place_of("jobs", *self._installation, str(self.folder), os.environ.get("JOBKIT_HUB", ""))
+        kept = read(place)
+        if kept is not None and kept.is_fresh:
+            return kept.content
+        from jobkit.runtime.errors import JobkitError
+
+        from .project_catalogue import make_jobs
+
+        try:
+            made = make_jobs(self.folder)
+        except JobkitError:
+            return {} if kept is None else kept.content
+        write(place, made, {})
+        return made.content
+
+    @cached_property
+    def controllers(self) -> Node:
+        """The project's controllers by job type, as they are known if they can't be had in time."""
+        place = place_of("controllers", *self._installation, str(self.folder), os.environ.get("PYTHONPATH", ""))
+        kept = read(place)
+        if kept is not None and kept.is_fresh:
+            return kept.content
+        known: Node = {} if kept is None else kept.content
+        before: Looks = {} if kept is None else kept.now
+
+        def make() -> Node:
+            from .project_catalogue import make_controllers
+
+            made = make_controllers(self.folder, known)
+            write(place, made, before)
+            return made.content
+
+        found = self._maker(make, self.folder, FIRST_WAIT_S if kept is None else WAIT_S)
+        return known if found is None else found
 
 
 class _Place:
     """Where on a command line we are: in which command, and whether an option waits for its value."""
 
-    def __init__(self, command: Node) -> None:
-        self._command = command
+    def __init__(self, catalogue: _Catalogue) -> None:
+        self._catalogue = catalogue
+        self._command: Node = catalogue.own["command"]
         self._waiting: Node | None = None
         self._given: dict[str, str] = {}
         self._arguments = 0
+        self._stages: Sequence[Sequence[str]] = ()
 
     def take(self, word: str) -> None:
         """Go on by a whole word."""
@@ -98,22 +156,34 @@ class _Place:
         elif word in self._command["commands"]:
             self._command = self._command["commands"][word]
             self._given = {}
+        elif "job_options" in self._command:
+            self._take_job_type(word)
         elif self._command["commands"]:
-            self._command = NOTHING  # no such command, or no such job type
+            self._command = NOTHING  # there is no such command
         else:
             self._arguments += 1
 
-    def offers(self, typed: str, jobs: Node, folder: Path) -> Iterator[Candidate]:
+    def _take_job_type(self, word: str) -> None:
+        controller = self._catalogue.controllers.get(word)
+        options = self._command["job_options"]
+        self._command = NOTHING
+        if controller is not None:
+            self._command = {**NOTHING, "options": [*controller["options"], *options]}
+            self._stages = controller["stages"]
+
+    def offers(self, typed: str) -> Iterator[Candidate]:
         """Yield what the word that is being typed may become; it is for the caller to look how it begins."""
         if self._waiting is not None:
-            yield from self._values(self._waiting["value"], jobs, folder)
+            yield from self._values(self._waiting["value"])
         elif typed.startswith("-"):
             name, has_value, _ = typed.partition("=")
             option = self._option(name) if has_value else None
             if option is not None and option["value"] is not None:
-                for value in self._values(option["value"], jobs, folder):
+                for value in self._values(option["value"]):
                     yield Candidate(f"{name}={value.word}", value.help)
             yield from self._options(typed)
+        elif "job_options" in self._command:
+            yield from self._job_types()
         else:
             for word, command in self._command["commands"].items():
                 yield Candidate(word, command["help"])
@@ -121,7 +191,7 @@ class _Place:
             if arguments:
                 last = arguments[min(self._arguments, len(arguments) - 1)]
                 if self._arguments < len(arguments) or last["repeated"]:
-                    yield from self._values(last["value"], jobs, folder)
+                    yield from self._values(last["value"])
 
     def _option(self, flag: str) -> Node | None:
         return next((o for o in self._command["options"] if flag in (*o["flags"], *o["negations"])), None)
@@ -136,22 +206,39 @@ class _Place:
                 if name is not None:
                     yield Candidate(name, option["help"])
 
-    def _values(self, value: Node, jobs: Node, folder: Path) -> Iterator[Candidate]:
+    def _values(self, value: Node) -> Iterator[Candidate]:
         yield from (Candidate(*choice) for choice in value["choices"])
-        if value["is_job"]:
-            yield from _jobs(jobs, self._given.get("--store", "local"), folder)
+        if value["kind"] == "job":
+            yield from self._jobs()
+        elif value["kind"] == "job_type":
+            yield from self._job_types()
+        elif value["kind"] == "stage":
+            yield from (Candidate(*stage) for stage in self._stages)
+
+    def _job_types(self) -> Iterator[Candidate]:
+        for job_type, controller in self._catalogue.controllers.items():
+            yield Candidate(job_type, controller["help"])
+
+    def _jobs(self) -> Iterator[Candidate]:
+        """Yield the newest jobs of a local store. An account is not asked: that takes longer than a key may."""
+        kind, _, given = self._given.get("--store", "local").partition(":")
+        if kind != "local":
+            return
+        jobs = self._catalogue.jobs
+        if not jobs:
+            return
+        path = self._catalogue.folder / given if given else Path(jobs["path"])
+        if path.is_file():
+            yield from _newest(path, jobs["hub"], self._catalogue.own["newest"])
 
 
-def _jobs(jobs: Node, store: str, folder: Path) -> Iterator[Candidate]:
-    """Yield the newest jobs of a local store. An account is not asked: that takes longer than a key may."""
-    kind, _, given = store.partition(":")
-    path = folder / given if given else Path(jobs["path"])
-    if kind != "local" or not path.is_file():
-        return
-    with contextlib.closing(
-        sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0.1)
-    ) as connection:
-        for (body,) in connection.execute(jobs["query"], [*jobs["values"], MOST_JOBS]):
+def _newest(path: Path, hub: str, how: Node) -> Iterator[Candidate]:
+    import sqlite3  # only where jobs are asked for
+
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    values = [f"{hub}-{how['table']}", *how["values"], MOST_JOBS]
+    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=0.1)) as connection:
+        for (body,) in connection.execute(how["query"], values):
             job = json.loads(body)
             created_at = str(job["created_at"])[:16].replace("T", " ")
             yield Candidate(job["job_id"][:ID_CHARS], f"{job['job_type']}, {created_at} UTC")
@@ -173,46 +260,3 @@ def _written(found: Iterable[Candidate], shell: str) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-# The catalogue is kept in a file for each folder that somebody completes in.
-
-
-def fingerprint(paths: Iterable[str]) -> dict[str, list[int] | None]:
-    """Return what tells whether a file or folder has changed; None for one that is not there."""
-    return {path: _look(path) for path in paths}
-
-
-def _look(path: str) -> list[int] | None:
-    try:
-        found = os.stat(path)  # noqa: PTH116 - some hundred of them at each press of a key
-    except OSError:
-        return None
-    return [found.st_mtime_ns, found.st_size, found.st_ino]
-
-
-def _kept(folder: Path) -> Node | None:
-    """Return the catalogue that was kept for a folder, unless something has changed that it was made of."""
-    try:
-        kept: Node = json.loads(_file(folder).read_text("utf-8"))
-        made_of: Mapping[str, list[int] | None] = kept["made_of"]
-    except (OSError, ValueError, KeyError):
-        return None
-    return kept if fingerprint(made_of) == made_of else None
-
-
-def _keep(catalogue: Node, folder: Path) -> None:
-    path = _file(folder)
-    new = path.with_name(f"{path.name}.{os.getpid()}")
-    with contextlib.suppress(OSError):  # then it is made again each time
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(json.dumps(catalogue), encoding="utf-8")
-        new.replace(path)
-
-
-def _file(folder: Path) -> Path:
-    """Return where the catalogue is kept: one for each folder, jobkit, Python environment and hub."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    which = [str(folder), __version__, sys.prefix, os.environ.get("JOBKIT_HUB", ""), os.environ.get("PYTHONPATH", "")]
-    name = hashlib.sha256("\0".join(which).encode()).hexdigest()[:32]
-    return Path(cache) / "jobkit" / f"completion-{name}.json"

@@ -9,7 +9,7 @@ import typer
 from jobkit.runtime.controller import BaseController
 from jobkit.runtime.definition import params_adapter
 
-from .options import param_options, summary_of
+from .described import param_options, summary_of
 from .output import print_json, show
 from .session import here, load_controllers
 

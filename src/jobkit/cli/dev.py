@@ -19,7 +19,7 @@ from jobkit.runtime.errors import InvalidSetting, JobkitError, WrongUsage
 from .jobargs import JobArguments, run_job_command
 from .joboptions import DEV_OPTIONS, RUN_OPTIONS
 from .output import INTERRUPTED, say
-from .run import GRACE_S, interrupts_by_sigterm, run_job
+from .run import GRACE_S, interrupts_by, run_job
 from .session import here
 
 LOOK_MS: Final = 100
@@ -51,7 +51,8 @@ def main(arguments: Sequence[str]) -> None:
     project = here()
     if project is None:
         raise NothingToWatch
-    with interrupts_by_sigterm(), tempfile.TemporaryDirectory(prefix="jobkit-dev-") as folder:
+    # SIGHUP: the terminal was closed
+    with interrupts_by("SIGTERM", "SIGHUP"), tempfile.TemporaryDirectory(prefix="jobkit-dev-") as folder:
         runs = _Runs(arguments, Path(folder))
         try:
             say(f"dev: watching {project.root}; Ctrl-C ends it")
@@ -103,7 +104,7 @@ class _Runs:
         store = f"local:{self._folder / str(self._count) / 'local.db'}"
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "jobkit.cli.dev_run", store, *self._arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # closed when this process has ended, however: then the other one ends too
             process_group=0,  # Ctrl-C is for this process, which tells the other
         )
 
@@ -111,7 +112,7 @@ class _Runs:
         """Tell that the run has ended, if it just has."""
         if self._process is None or (code := self._process.poll()) is None:
             return
-        self._process = None
+        self.kill()
         took_s = time.monotonic() - self._begun_at
         say(f"dev: ended with exit code {code} after {took_s:.1f} s; save to run it again")
 
@@ -128,9 +129,13 @@ class _Runs:
     def kill(self) -> None:
         """End the run at once, if it still goes on."""
         process, self._process = self._process, None
-        if process is not None and process.poll() is None:
+        if process is None:
+            return
+        if process.poll() is None:
             process.kill()
             process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
 
 
 def _saves(root: Path) -> Iterator[list[Path]]:

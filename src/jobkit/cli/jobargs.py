@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import shlex
 import sys
@@ -21,7 +20,7 @@ from jobkit.runtime.loader import Loaded, Project
 from jobkit.runtime.repository import Repository
 from jobkit.runtime.service import Service, Submitted
 
-from .joboptions import OWN_OPTIONS
+from .joboptions import OWN_OPTIONS, OwnOption
 from .options import job_app
 from .output import say, write_out
 from .session import here, load_controllers
@@ -91,9 +90,9 @@ class JobArguments:
 def run_job_command(
     command: str,
     arguments: Sequence[str],
-    extra_options: Sequence[inspect.Parameter],
+    extra_options: Sequence[OwnOption],
     body: Callable[[JobArguments], None],
-    own_options: Sequence[inspect.Parameter] = OWN_OPTIONS,
+    own_options: Sequence[OwnOption] = OWN_OPTIONS,
 ) -> None:
     """Parse `JOB_TYPE [OPTIONS]` and call the body. Those of the own options that a command lacks have their defaults."""
     project = here()
@@ -108,7 +107,7 @@ def run_job_command(
     controller = loaded.registry.get(job_type)
 
     def with_values(given: dict[str, Any], values: dict[str, Any]) -> None:
-        own = {parameter.name: values.get(parameter.name, parameter.default) for parameter in OWN_OPTIONS}
+        own = {option.name: values.get(option.name, option.default) for option in OWN_OPTIONS}
         if own["params"] == "-" and own["source"] == "-":
             raise InvalidSource(source="standard input", reason="--params has it: give one of them as a file")
         from_file = _read_params(controller, own["params"])
@@ -124,7 +123,7 @@ def run_job_command(
                 json=own["json"],
                 project=project,
                 loaded=loaded,
-                extra={parameter.name: values[parameter.name] for parameter in extra_options},
+                extra={option.name: values[option.name] for option in extra_options},
             )
         )
 

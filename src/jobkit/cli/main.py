@@ -318,13 +318,23 @@ def end_with(command: Callable[[], object]) -> NoReturn:
 
         from .output import say
 
-        if not isinstance(exc, JobkitError):
+        told = str(exc) if isinstance(exc, JobkitError) else _of_the_system(exc)
+        if told is None:
             raise  # our own mistake
         if os.environ.get("JOBKIT_DEBUG"):
             import traceback
 
             traceback.print_exc()
         else:
-            say(f"error: {exc}")
-        sys.exit(exc.exit_code)
+            say(f"error: {told}")
+        sys.exit(exc.exit_code if isinstance(exc, JobkitError) else 1)
     sys.exit(0)
+
+
+def _of_the_system(exc: Exception) -> str | None:
+    """Say what the system said of a file; None for any other error."""
+    if isinstance(exc, OSError) and exc.filename is not None:
+        return f"{exc.filename}: {exc.strerror}"
+    if isinstance(exc, FileNotFoundError) and exc.errno is not None:
+        return "the current folder is not there any more: cd into another"
+    return None

@@ -18,5 +18,5 @@ def main(folder: Path, *, dry_run: bool, json: bool) -> None:
         print_json({"schema": 1, "app": str(folder), "files": files, "runtime": PLACE.as_posix(), "made": not dry_run})
         return
     write_out("".join(f"{folder / file}\n" for file in files) + f"{folder / PLACE}/ (the runtime)\n")
-    place = shlex.quote(str(folder))
-    say("Nothing was written." if dry_run else f"Try it: cd {place} && jobkit run greetings --n 5")
+    go_there = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
+    say("Nothing was written." if dry_run else f"Try it: {go_there}jobkit run greetings --n 5")

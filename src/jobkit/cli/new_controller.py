@@ -25,7 +25,7 @@ from jobkit.scaffold.stages import parse_stages
 from jobkit.scaffold.template import Template, open_template
 
 from .asking import confirm, is_terminal
-from .options import param_options
+from .described import param_options
 from .output import INTERRUPTED, foreign_output_on_stderr, print_json, say, write_out
 from .session import here, load_controllers
 

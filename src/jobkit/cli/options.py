@@ -1,92 +1,22 @@
-"""A controller's parameters as command-line options: each field one, with its type, default, help and check."""
+"""A controller as a command of typer: its parameters are options, and so are those that the command has of its own."""
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import inspect
-import json
-import types
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin, is_typeddict
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from jobkit.runtime.controller import BaseController
-from jobkit.runtime.errors import InvalidParams
 
-from .joboptions import OWN_OPTIONS, RUN_OPTIONS, flags_of
-
-_SCALARS: Final = {int: "INTEGER", float: "FLOAT", str: "TEXT", Path: "PATH"}
-_BOUNDS: Final = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "min_length": "length >=", "max_length": "length <="}
-#: The options that the commands have for themselves: such a field becomes `--param-NAME`.
-RESERVED: Final = frozenset(
-    {"--debug", "--help", *chain.from_iterable(flags_of(o) for o in (*OWN_OPTIONS, *RUN_OPTIONS))}
-)
-
-
-class _Form(enum.Enum):
-    #: One text, which pydantic reads.
-    SCALAR = "scalar"
-    #: A flag with its negation.
-    FLAG = "flag"
-    #: The option may be repeated.
-    LIST = "list"
-    #: One text that is JSON.
-    JSON = "json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParamOption:
-    """One field as an option."""
-
-    key: str
-    flags: tuple[str, ...]
-    form: _Form
-    metavar: str
-    #: The default as text; None for a field that must be given.
-    default: str | None
-    help: str
-    #: What the texts of an enum or a Literal stand for: pydantic does not take "2" for 2 there.
-    choices: Mapping[str, Any]
-
-    def read(self, job_type: str, given: Any) -> Any:
-        """Turn what the command line gave into a value for pydantic. Raises InvalidParams for broken JSON."""
-        if self.form is _Form.LIST:
-            return [self.choices.get(text, text) for text in given]
-        if self.form is not _Form.JSON:
-            return self.choices.get(given, given)
-        try:
-            return json.loads(given)
-        except ValueError as exc:
-            raise InvalidParams(
-                job_type=job_type,
-                problems=[f"{self.key}: {self.flags[0]} takes JSON, and {given!r:.60} is none: {exc}"],
-            ) from exc
-
-
-def param_options(controller: type[BaseController[Any]]) -> list[ParamOption]:
-    """Return the options of a controller's parameters (none for plain `dict` parameters)."""
-    model = controller.params_type
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        return []
-    taken = set(RESERVED)
-    options: list[ParamOption] = []
-    for name, info in model.model_fields.items():
-        options.append(_option(name, info, taken))
-        taken.update(flag for flags in options[-1].flags for flag in flags.split("/"))
-    return options
+from .described import Form, ParamOption, example_of, param_options
+from .joboptions import OwnOption
 
 
 def command_for(
     controller: type[BaseController[Any]],
-    own: Sequence[inspect.Parameter],
+    own: Sequence[OwnOption],
     body: Callable[[dict[str, Any], dict[str, Any]], None],
 ) -> Callable[..., None]:
     """Make a function that typer can turn into a command: the parameters' options, then the command's own.
@@ -104,17 +34,20 @@ def command_for(
         }
         body(given, {name: value for name, value in values.items() if name not in names})
 
-    parameters = [_parameter(name, option) for name, option in names.items()]
+    parameters = [
+        *(_parameter(name, option) for name, option in names.items()),
+        *(_own_parameter(option) for option in own),
+    ]
     command.__doc__ = inspect.cleandoc(controller.__doc__ or controller.job_type)
-    command.__signature__ = inspect.Signature([*parameters, *own])  # type: ignore[attr-defined] # typer reads it
-    command.__annotations__ = {p.name: p.annotation for p in (*parameters, *own)}
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # typer reads it
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
 
 
 def job_app(
     command: str,
     controller: type[BaseController[Any]],
-    options: Sequence[inspect.Parameter],
+    options: Sequence[OwnOption],
     body: Callable[[dict[str, Any], dict[str, Any]], None],
 ) -> typer.Typer:
     """Make the command line of one job type: the controller's parameters are options, and so are the command's own."""
@@ -126,120 +59,29 @@ def job_app(
     return app
 
 
-def example_of(command: str, controller: type[BaseController[Any]]) -> str:
-    """Return a command line of a job: with the parameters that must be given, else with the first that takes a text."""
-    options = param_options(controller)
-    shown = [option for option in options if option.default is None]
-    if not shown:
-        shown = [option for option in options if option.form is _Form.SCALAR and option.default not in ("none", '""')][
-            :1
-        ]
-    words = [f"{option.flags[0]} {option.default or option.metavar}" for option in shown]
-    return " ".join(["jobkit", command, controller.job_type, *words])
-
-
-def summary_of(controller: type[BaseController[Any]]) -> str:
-    """Return the first line of a controller's docstring."""
-    return (controller.__doc__ or "").strip().partition("\n")[0]
-
-
 def _parameter(name: str, option: ParamOption) -> inspect.Parameter:
-    annotation: Any = {_Form.FLAG: bool | None, _Form.LIST: list[str] | None}.get(option.form, str | None)
-    default = "[required]" if option.default is None else f"[default: {option.default}]"
+    annotation: Any = {Form.FLAG: bool | None, Form.LIST: list[str] | None}.get(option.form, str | None)
     info = typer.Option(
         *option.flags,
-        help=f"{option.help} {default}".strip(),
+        help=option.help_line,
         metavar=option.metavar,
         show_default=False,
     )
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[annotation, info])
 
 
-def _option(name: str, info: FieldInfo, taken: set[str]) -> ParamOption:
-    form, metavar = _form_of(info.annotation)
-    base = name.strip("_") or name  # `class_`, `json_`: named so only because Python or pydantic needs the plain name
-    while not taken.isdisjoint(flag for flags in _flags_of(base, form) for flag in flags.split("/")):
-        base = f"param-{base}"
-    bounds = ", ".join(_bounds_of(info))
-    return ParamOption(
-        key=name,
-        flags=_flags_of(base, form),
-        form=form,
-        metavar=metavar,
-        default=_default_of(info),
-        help=" ".join(part for part in (info.description, f"({bounds})" if bounds else None) if part),
-        choices={str(value): value for value in sorted(_choices_of(info.annotation), key=_is_text)},
+def _own_parameter(option: OwnOption) -> inspect.Parameter:
+    info = typer.Option(
+        option.flag,
+        metavar=option.metavar,
+        help=option.help,
+        min=option.min,
+        max=option.max,
+        show_default=option.show_default,
     )
-
-
-def _flags_of(base: str, form: _Form) -> tuple[str, ...]:
-    flags = dict.fromkeys((f"--{base.replace('_', '-')}", f"--{base}"))
-    return tuple(f"{flag}/--no-{flag[2:]}" if form is _Form.FLAG else flag for flag in flags)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _choices_of(annotation: Any) -> list[Any]:
-    """Return the values of an enum or a Literal, which may be within a list or optional; of any other type nothing."""
-    if get_origin(annotation) is Literal:
-        return list(get_args(annotation))
-    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
-        return [member.value for member in annotation]
-    arguments = [part for part in get_args(annotation) if part not in (type(None), ...)]
-    return _choices_of(arguments[0]) if len(arguments) == 1 or get_origin(annotation) is Annotated else []
-
-
-def _form_of(annotation: Any) -> tuple[_Form, str]:
-    """Return how a type is given on the command line, and its word in the help."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _form_of(arguments[0])
-    if origin in (Union, types.UnionType):
-        rest = [part for part in arguments if part is not type(None)]
-        return _form_of(rest[0]) if len(rest) == 1 else (_Form.SCALAR, "VALUE")
-    if annotation is bool:
-        return _Form.FLAG, ""
-    if origin is Literal:
-        return _Form.SCALAR, f"[{'|'.join(map(str, arguments))}]"
-    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
-        return _Form.SCALAR, f"[{'|'.join(str(member.value) for member in annotation)}]"
-    if annotation in _SCALARS:
-        return _Form.SCALAR, _SCALARS[annotation]
-    if origin in (list, tuple, set, frozenset) and arguments:
-        inner, word = _form_of(arguments[0])
-        same = len(arguments) == 1 or arguments[1:] == (...,)
-        return (_Form.LIST, f"{word}...") if inner is _Form.SCALAR and same else (_Form.JSON, "JSON")
-    if origin is not None or annotation in (dict, list, Any) or _is_structure(annotation):
-        return _Form.JSON, "JSON"
-    return _Form.SCALAR, str(getattr(cast("object", annotation), "__name__", "value")).upper()
-
-
-def _is_structure(annotation: Any) -> bool:
-    if not isinstance(annotation, type):
-        return False
-    found = cast("type[object]", annotation)
-    return issubclass(found, BaseModel) or dataclasses.is_dataclass(found) or is_typeddict(found)
-
-
-def _default_of(info: FieldInfo) -> str | None:
-    """Write a default as it can be given; None when there is none."""
-    if info.is_required():
-        return None
-    if info.default_factory is not None or info.default is PydanticUndefined:
-        return "computed"
-    default = to_jsonable_python(info.default, fallback=str)
-    if default is None:
-        return "none"
-    return default if isinstance(default, str) and default else json.dumps(default, ensure_ascii=False)
-
-
-def _bounds_of(info: FieldInfo) -> list[str]:
-    found: list[str] = []
-    for item in info.metadata:
-        for name, sign in _BOUNDS.items():
-            bound = getattr(item, name, None)
-            if bound is not None:
-                found.append(f"{sign} {bound}")
-    return found
+    return inspect.Parameter(
+        option.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=option.default,
+        annotation=Annotated[option.annotation, info],
+    )

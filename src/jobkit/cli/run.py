@@ -145,7 +145,7 @@ class _Run:
             lost=lambda number: self._instance_lost(watch, number),
         )
         try:
-            with interrupts_by_sigterm():  # before anything runs that would be left
+            with interrupts_by("SIGTERM"):  # before anything runs that would be left
                 instance.start()
                 fleet.start()
                 with self._display(watch) as show:
@@ -296,14 +296,18 @@ class _Run:
 
 
 @contextlib.contextmanager
-def interrupts_by_sigterm() -> Generator[None]:
-    """Let SIGTERM end the run as Ctrl-C does."""
+def interrupts_by(*names: str) -> Generator[None]:
+    """Let these signals end the run as Ctrl-C does, unless they are ignored (nohup) or unknown to this system."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers if signal.getsignal(number) != signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

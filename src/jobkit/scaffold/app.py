@@ -42,21 +42,39 @@ def make_app(folder: Path, *, dry_run: bool = False) -> list[str]:
     target = Path.cwd() / folder
     if not _NAME.fullmatch(target.name):
         raise InvalidName(name=target.name)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise FolderExists(folder=folder)
     try:
+        is_there = target.exists()
+        if is_there and (not target.is_dir() or any(target.iterdir())):
+            raise FolderExists(folder=folder)
         if dry_run:
             with tempfile.TemporaryDirectory() as place:
                 return _render(Path(place), target.name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        # beside it, so that one rename puts all of it in its place
-        with tempfile.TemporaryDirectory(prefix=".jobkit-", dir=target.parent) as place:
+        # on the same disk, so that renames put it in its place
+        with tempfile.TemporaryDirectory(prefix=".jobkit-", dir=target if is_there else target.parent) as place:
+            made = Path(place) / target.name
             files = _render(Path(place), target.name)
-            write(look(Path(place) / target.name))
-            (Path(place) / target.name).rename(target)
+            write(look(made))
+            if is_there:
+                _move(made, target)
+            else:
+                made.rename(target)
     except OSError as exc:
         raise JobkitError(f"can't write {exc.filename or folder}: {exc.strerror or exc}") from exc
     return files
+
+
+def _move(made: Path, target: Path) -> None:
+    """Move what is in a folder into another, all or nothing: it may be the folder that somebody's shell is in."""
+    paths = list(made.iterdir())
+    try:
+        for path in paths:
+            path.rename(target / path.name)
+    except OSError:
+        for path in paths:
+            if not path.exists():
+                (target / path.name).rename(path)
+        raise
 
 
 def hub_of(name: str) -> str:
