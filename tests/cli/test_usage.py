@@ -179,7 +179,9 @@ def test_debug_shows_the_traceback_of_an_error_and_keeps_its_exit_code(jobkit: I
 
 
 def test_debug_stands_after_any_command_and_is_none_of_its_words_after_two_dashes(jobkit: InProcess):
-    listed, taken = jobkit("inspect", "jobs", "--debug"), jobkit("retry", "--", "--debug")
+    listed = jobkit("inspect", "jobs", "--debug")
+    assert jobkit("run", "hello_worlds", "--n", "0").code == 0
+    taken = jobkit("retry", "--", "--debug")
 
     assert (listed.code, listed.err.splitlines()[0]) == (3, "Traceback (most recent call last):")
     assert (taken.code, taken.err) == (3, "error: no job '--debug' in this store\n")
