@@ -22,7 +22,7 @@ from jobkit.runtime.repair import Repair
 from jobkit.runtime.service import ref_of
 from jobkit.runtime.storage.ports import Delivery, ShowsHidden, Store
 from jobkit.views.verdict import verdict_of
-from samples import Count, one_stage, two_stages
+from samples import Count, broken_items, one_stage, second_fails, two_stages
 
 Drive = Callable[..., Driver]
 DriveFaulty = Callable[..., tuple[Driver, Faulty]]
@@ -444,6 +444,19 @@ def test_a_job_whose_code_was_changed_under_it(drive: Drive, store: Store) -> No
     assert ("note", "code changed", text, remedy) in findings(amid)
     assert findings(look(driver, store, job_id)) == [("note", "code changed", text, remedy)]
     assert verdict_of(look(driver, store, job_id)).endswith(f": 3 tasks, all CodeChanged: {text}")
+
+
+def test_a_job_that_failed_by_its_own_code_is_told_at_which_stage_and_what_begins_it_again(
+    drive: Drive, store: Store
+) -> None:
+    tasks = drive(one_stage(second_fails)).finish("one_stage", {"n": 3})["job_id"]
+    planning = drive(one_stage(index, items=broken_items(1))).finish("one_stage", {"n": 1})["job_id"]
+
+    by_tasks, by_planning = (look(drive(one_stage(index)), store, job_id) for job_id in (tasks, planning))
+
+    remedy = "mend the cause, then jobkit retry ID"
+    assert findings(by_tasks) == [("note", "failed", "1 of 3 tasks of stage 1 Only", remedy)]
+    assert findings(by_planning) == [("note", "failed", "LookupError", remedy)]
 
 
 def test_a_job_that_is_being_cancelled(drive: Drive, store: Store) -> None:

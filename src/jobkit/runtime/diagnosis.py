@@ -54,7 +54,10 @@ class _Judge:
     def of_ended(self) -> Iterator[Finding]:
         error = self._job.error
         failures = [group.failure for stage in self._evidence.chain.stages for group in stage.summary.errors]
-        yield from self._causes([*failures, *([error] if error is not None else [])])
+        causes = list(self._causes([*failures, *([error] if error is not None else [])]))
+        yield from causes
+        if error is not None and error.type != "Cancelled" and not causes:
+            yield self._failed(error)
         if self._evidence.is_listed:
             yield Finding(
                 name="not tidied up",
@@ -62,6 +65,16 @@ class _Judge:
                 evidence=f"it has {self._job.status} and is still among the active jobs: on_complete may not have been called",
                 remedy=f"wait a moment; then {self._found.command('repair')}",
             )
+
+    def _failed(self, error: Failure) -> Finding:
+        """Say what can be done about a failure that the user's code or data has to answer for."""
+        stage = next((each for each in self._evidence.chain.stages if each.error is not None), None)
+        evidence = error.type
+        if error.type == "StageFailed" and stage is not None:
+            tasks = counted(stage.summary.ended, "task")
+            evidence = f"{stage.summary.failed:,} of {tasks} of stage {stage.number} {stage.name}"
+        remedy = f"mend the cause, then {self._found.command('retry')}"
+        return Finding(name="failed", weight=Weight.NOTE, evidence=evidence, remedy=remedy)
 
     def _causes(self, failures: Sequence[Failure]) -> Iterator[Finding]:
         """Name what can be told from the texts of failures."""
