@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from commands import Done, InProcess, copy_samples, still
+from jobkit.runtime.messages import Kind, Message
+from jobkit.runtime.outbox import Outbox
 
 TRACEBACK = """\
 Traceback (most recent call last):
@@ -120,6 +122,21 @@ def test_a_failed_job_run_again_is_shown_and_still_is_a_failure(jobkit: InProces
 
     assert (again.code, shown) == (1, document)
     assert still(again.err).splitlines()[-1] == "0 tasks run in TIME"
+
+
+def test_a_run_does_not_leave_before_the_failed_job_was_tidied_up_after(
+    jobkit: InProcess, monkeypatch: pytest.MonkeyPatch
+):
+    real = Outbox.send
+
+    def send(outbox: Outbox, queue: str, message: Message, **how: Any) -> None:
+        real(outbox, queue, message, **(how | ({"delay_s": 0.5} if message.kind is Kind.COMPLETE else {})))
+
+    monkeypatch.setattr(Outbox, "send", send)  # an account takes that long
+    job_id = run(jobkit, "raise")[1]["job_id"]
+
+    assert jobkit("repair", job_id).out == f"job {job_id[:12]} failing, failed: nothing is broken\n"
+    assert jobkit("inspect", "queues", "--json").document["queues"][0]["messages"] == 0
 
 
 def test_what_goes_wrong_is_told_as_it_happens(jobkit: InProcess):

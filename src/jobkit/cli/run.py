@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 POLL_S: Final = 0.5
 FRAME_S: Final = 0.1
 GRACE_S: Final = 5.0
+TIDY_POLL_S: Final = 0.01
+TIDY_S: Final = 10.0  # longer than a busy account takes for a message; an `on_complete` that runs then has GRACE_S more
 BROKEN_S: Final = 10.0
 AZURE_BROKEN_S: Final = 60.0  # the same of a storage account
 TIMED_OUT: Final = 4
@@ -204,6 +206,7 @@ class _Run:
             watch.ended.wait(FRAME_S)
         self._poll_at_last(watch)
         show()
+        self._wait_until_tidied(watch.job_id)
         return True
 
     @property
@@ -223,6 +226,16 @@ class _Run:
                 time.sleep(POLL_S)
             else:
                 return
+
+    def _wait_until_tidied(self, job_id: str) -> None:
+        """Go on working until `on_complete` was called for a job that has ended, if somebody does that before long."""
+        until = time.monotonic() + TIDY_S
+        repository = self._service.repository
+        with contextlib.suppress(StoreUnavailable):  # whoever works on the store next does it
+            while repository.index.is_active(repository.get_chain(job_id).job):
+                if time.monotonic() > until:
+                    return
+                time.sleep(TIDY_POLL_S)
 
     @contextlib.contextmanager
     def _display(self, watch: JobWatch) -> Generator[Callable[[], None]]:
