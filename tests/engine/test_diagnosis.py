@@ -561,6 +561,17 @@ def test_a_job_that_was_not_tidied_up_after(drive: Drive, store: Store) -> None:
     assert (weight, name, remedy) == ("note", "not tidied up", "wait a moment; then jobkit repair ID")
 
 
+def test_a_job_that_is_deleted_in_part(drive: Drive, store: Store) -> None:
+    driver = drive(one_stage(index))
+    job_id = driver.finish("one_stage", {"n": 2})["job_id"]
+    driver.repository.removal.begin(driver.repository.get_chain(job_id).job)
+
+    remedy = "when nobody does it any more: jobkit purge ID"
+    assert findings(look(driver, store, job_id)) == [
+        ("note", "being deleted", "a purge has begun to delete its rows", remedy)
+    ]
+
+
 def test_lanes_wait_for_their_heads_alone(drive: Drive, store: Store) -> None:
     driver = drive(one_stage(index, max_parallel=2), batch=1)
     job_id = driver.submit("one_stage", {"n": 9})

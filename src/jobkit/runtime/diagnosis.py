@@ -52,6 +52,14 @@ class _Judge:
     # jobs that have ended
 
     def of_ended(self) -> Iterator[Finding]:
+        if self._job.is_purging:  # nothing else can be done with it
+            yield Finding(
+                name="being deleted",
+                weight=Weight.NOTE,
+                evidence="a purge has begun to delete its rows",
+                remedy=f"when nobody does it any more: {self._found.command('purge')}",
+            )
+            return
         error = self._job.error
         failures = [group.failure for stage in self._evidence.chain.stages for group in stage.summary.errors]
         causes = list(self._causes([*failures, *([error] if error is not None else [])]))
