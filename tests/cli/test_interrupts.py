@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from commands import InProcess, Spawned, copy_samples, still
+from jobkit.__main__ import main
 
 Spawn = Callable[..., Spawned]
 
@@ -107,6 +108,20 @@ def test_ctrl_c_as_soon_as_the_job_is_there_says_how_to_go_on(spawn: Spawn, jobk
     assert done.err.splitlines()[-2:] == ["Nothing is lost. Go on with:", "  jobkit run gated --n 101"]
     assert jobkit("run", "gated", "--n", "101", "--json").document["result"] == 101
     assert sorted(started(folder), key=int) == [str(number) for number in range(101)]
+
+
+def test_ctrl_c_before_the_command_line_is_loaded_shows_no_traceback(monkeypatch: pytest.MonkeyPatch):
+    class Loading:
+        @property
+        def main(self) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "jobkit.cli.main", Loading())
+
+    with pytest.raises(SystemExit) as left:
+        main()
+
+    assert left.value.code == 130
 
 
 def test_a_run_that_was_killed_is_gone_on_with(spawn: Spawn, jobkit: InProcess, folder: Path):

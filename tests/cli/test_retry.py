@@ -114,7 +114,7 @@ def test_single_tasks_are_named_by_their_ids_or_with_the_stage_by_their_indexes(
 
     by_id = jobkit("retry", job, "--task", f"{job[:16]}-1-0", "--json")
     jobkit(*run)
-    by_index = jobkit("retry", job, "--stage", "cut", "--task", "1", "--task", "2")
+    by_index = jobkit("retry", job, "--stage", "Cut", "--task", "1", "--task", "2")
     after = jobkit(*run)
 
     assert by_id.document == {

@@ -24,7 +24,7 @@ def alone(jobkit: InProcess, *arguments: str, stdin: str = "") -> Done:
     return jobkit("run", "hello_worlds", "--n", "2", *arguments, "--json", stdin=stdin)
 
 
-@pytest.mark.parametrize("name", ["2", "Worlds Reply", "worlds_reply", "reply"])
+@pytest.mark.parametrize("name", ["2", "Worlds Reply", "worlds_reply", "worlds-reply", "reply"])
 def test_a_stage_is_named_by_number_name_slug_or_method(jobkit: InProcess, name: str):
     alone(jobkit)
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from .controller import BaseController
 from .errors import InvalidParams, InvalidSelection, did_you_mean
 from .identity import NotInId
+from .model import slug_of
 from .payload import describe_validation
 from .stage import Stage
 
@@ -66,7 +67,8 @@ def select_stages(controller: type[BaseController[Any]], chosen: Sequence[str]) 
     """Find stages by number, name or slug. Raises InvalidSelection unless they exist and follow one another."""
     numbers: list[int] = []
     for text in chosen:
-        found = [n for n, s in enumerate(controller.stages, 1) if text in (str(n), s.name, s.slug, s.attribute)]
+        stages = enumerate(controller.stages, 1)
+        found = [n for n, s in stages if text in (str(n), s.name, s.attribute) or slug_of(text) == s.slug]
         if not found:
             names = [s.name for s in controller.stages]
             listed = ", ".join(f"{n} {name!r}" for n, name in enumerate(names, 1))

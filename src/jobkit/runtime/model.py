@@ -228,8 +228,9 @@ class Chain:
         return next((stage for stage in self.stages if stage.number == number), None)
 
     def find_stage_named(self, name: str) -> StageRecord | None:
-        """Return a stage by its number, name or slug as it is typed; None when it is none of this job's."""
-        return next((s for s in self.stages if name in (str(s.number), s.name, slug_of(s.name))), None)
+        """Return a stage by its number, name or slug as it is typed (`cut-tiles`); None when it is none of this job's."""
+        named = {text: stage for stage in self.stages for text in (slug_of(stage.name), stage.name, str(stage.number))}
+        return named.get(name) or named.get(slug_of(name))
 
     @property
     def known_stages(self) -> str:
