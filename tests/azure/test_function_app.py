@@ -334,7 +334,8 @@ def test_operators_do_to_many_jobs_what_they_do_to_one(made: MadeApp, client: Cl
     completed = client.run("raises", {"n": 1, "bad": 5})["job_id"]
 
     one = client.post("retry", {"type": ["raises"], "param": {"n": 12}, "dry_run": True}).document
-    both = client.post("retry", {"job_ids": [*failed, completed[:12]], "stage": "try"}).document
+    other = client.run("hello_worlds", {"n": 3})["job_id"]
+    both = client.post("retry", {"job_ids": [other, *failed, completed[:12]], "stage": "try"}).document
     for job_id in failed:
         client.ended(job_id)
     wait_until_idle(made)
@@ -349,7 +350,10 @@ def test_operators_do_to_many_jobs_what_they_do_to_one(made: MadeApp, client: Cl
         "complete": True,
     }
     assert both["jobs"] == [{"job_id": job_id, **again, "retried": True} for job_id in failed]
-    assert [(each["job_id"], each["error"]) for each in both["refused"]] == [(completed, "NothingToRetry")]
+    assert [(each["job_id"], each["error"]) for each in both["refused"]] == [
+        (other, "InvalidRetry"),
+        (completed, "NothingToRetry"),
+    ]
     assert [(look["job_id"], look["findings"]) for look in looked["jobs"]] == [(job_id, []) for job_id in failed]
     gone = {"job_id": failed[1], "status": "failed", "purged": True}
     assert (purged["jobs"], purged["rows"], purged["complete"]) == ([gone], 2 + 12 + 1, True)

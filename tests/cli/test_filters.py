@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from commands import InProcess, still
 from jobkit.local import LocalStore
+from jobkit.runtime.errors import JobHasEnded
+from jobkit.runtime.operator import Operator
 from jobkit.runtime.storage.ports import Entity
 
 NOT_BOTH = "error: a filter goes with no ids: give one of them\n"
@@ -100,6 +103,76 @@ def test_many_are_not_changed_without_being_asked(jobkit: InProcess, command: tu
 
     said = "error: --yes is needed where nobody can be asked (there is no terminal)\n"
     assert (done.code, done.out, done.err[done.err.index("error") :]) == (2, "", said)
+
+
+@pytest.mark.parametrize("command", [("retry",), ("cancel", "--yes"), ("repair", "--yes")])
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_ctrl_c_says_how_far_it_came_and_how_to_go_on(
+    jobkit: InProcess, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], options: tuple[str, ...]
+):
+    verb = "run" if command == ("retry",) else "submit"
+    jobs = [submit(jobkit, verb, "odd", "--n", str(n)) for n in (1, 3)]
+    real = getattr(Operator, command[0])
+    asked: list[str] = []
+
+    def interrupted(operator: Operator, job_id: str, **how: Any) -> Any:
+        asked.append(job_id)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return real(operator, job_id, **how)
+
+    monkeypatch.setattr(Operator, command[0], interrupted)
+    done = jobkit(*command, "--type", "odd", *options)
+
+    what = {"retry": "retried", "cancel": "to be cancelled", "repair": "looked at"}[command[0]]
+    said = f"interrupted: 1 job {what}; the same command goes on with what is left"
+    assert (done.code, done.err.splitlines()[-1], asked) == (130, said, jobs[::-1])
+    if options:
+        assert [job["job_id"] for job in done.document["jobs"]] == [jobs[1]]
+    else:
+        assert done.out.startswith(f"job {jobs[1][:12]} odd")
+
+
+def test_a_stage_that_not_every_job_has_is_retried_where_it_is(jobkit: InProcess, folder: Path):
+    other = CONTROLLER.replace('"odd"', '"even"', 1).replace("class Odd", "class Even").replace('"only"', '"lonely"')
+    (folder / "controllers" / "even.py").write_text(other)
+    odd, _, even, _ = (submit(jobkit, "run", job_type, "--n", str(n)) for job_type in ("odd", "even") for n in (1, 2))
+
+    done = jobkit("retry", "--since", "1h", "--stage", "only", "--json")
+    asked_again = jobkit("retry", "--status", "completed", "--stage", "1")
+
+    error = f"error: job {even[:12]}: it has no stage 'only'. Did you mean 'lonely'? There are: 1 'lonely'\n"
+    assert (done.code, [job["job_id"] for job in done.document["jobs"]]) == (1, [odd])
+    assert done.err.startswith(error)
+    assert (asked_again.code, asked_again.out, asked_again.err) == (0, "", "left out: 2 jobs, nothing to retry\n")
+
+
+def test_what_is_to_be_done_about_many_jobs_is_said_once(jobkit: InProcess):
+    jobs = [submit(jobkit, "submit", "odd", "--n", str(n)) for n in (1, 2)]
+
+    done = jobkit("repair", "--type", "odd", "--dry-run")
+
+    yet = "odd, queued: nothing is broken that can be told yet\n"
+    then = (
+        "  Run this without --dry-run, then again when it has not moved for a while; "
+        "what has not moved by then is taken for lost (--force: now).\n"
+    )
+    assert (done.out, done.err) == (f"job {jobs[1][:12]} {yet}job {jobs[0][:12]} {yet}{then}", "")
+
+
+def test_a_job_that_a_filter_found_and_that_has_ended_since_is_no_failure(
+    jobkit: InProcess, monkeypatch: pytest.MonkeyPatch
+):
+    for n in (1, 2):
+        submit(jobkit, "submit", "odd", "--n", str(n))
+
+    def ended(operator: Operator, job_id: str, **how: Any) -> None:
+        raise JobHasEnded(job_id=job_id, status="completed")
+
+    monkeypatch.setattr(Operator, "cancel", ended)
+    done = jobkit("cancel", "--type", "odd", "--yes")
+
+    assert (done.code, done.out, done.err) == (0, "", "left out: 2 jobs, ended already\n")
 
 
 def test_all_goes_with_no_filter(jobkit: InProcess):

@@ -23,15 +23,17 @@ def rows(folder: Path) -> int:
 
 
 def test_what_has_ended_is_deleted_and_what_has_not_is_kept(jobkit: InProcess, folder: Path):
-    for n in (1, 2, 101):
-        run(jobkit, n)
+    ended = [run(jobkit, n) for n in (1, 2, 101)]
     queued = run(jobkit, 3, "submit")
 
     dry = jobkit("purge", "--older-than", "0s", "--dry-run", "--json")
     done = jobkit("purge", "--older-than", "0s", "--yes")
     again = jobkit("purge", "--older-than", "0s", "--yes", "--json")
 
-    assert dry.document == {"schema": 1, "purged": 3, "rows": None, "refused": [], "dry_run": True}
+    document = dry.document
+    listed = [(job.pop("job_id"), job.pop("ended_at")[-1], job) for job in document.pop("jobs")]
+    assert listed == [(job, "Z", {"job_type": "hello_worlds", "status": "completed"}) for job in reversed(ended)]
+    assert document == {"schema": 1, "purged": 3, "rows": None, "refused": [], "dry_run": True}
     assert (done.code, done.out, done.err) == (0, "3 jobs deleted, 221 rows\n", "")
     assert again.document == {"schema": 1, "purged": 0, "rows": 0, "refused": [], "dry_run": False}
     assert rows(folder) == 3 + 2
@@ -102,6 +104,10 @@ def test_ctrl_c_says_how_far_it_came(jobkit: InProcess, folder: Path, monkeypatc
 
     monkeypatch.setattr("jobkit.runtime.purging.Purging.purge", interrupted)
     done = jobkit("purge", "--older-than", "0s", "--yes")
+    left = iter([True])
+    as_json = jobkit("purge", "--older-than", "0s", "--yes", "--json")
 
     said = "interrupted: 1 job deleted, 0 rows; the same command goes on with what is left\n"
     assert (done.code, done.out, done.err) == (130, "", said)
+    assert (as_json.code, as_json.err) == (130, said)
+    assert as_json.document == {"schema": 1, "purged": 1, "rows": 0, "refused": [], "dry_run": False}

@@ -155,6 +155,9 @@ def test_rows_that_list_jobs_which_are_gone_go_after_an_hour(drive: Drive):
     left = [entry.epoch for entry in driver.repository.index.recent()]
     driver.clock.advance(2)
 
+    before = driver.everything()
+    found = Purging(driver.service).find(Selection(), driver.clock.now(), [], dry_run=True)
+    assert (list(found), driver.everything()) == ([], before)
     purge(driver, older_than_days=0)
 
     assert (left, list(driver.repository.index.recent())) == (["died over its submit"], [])

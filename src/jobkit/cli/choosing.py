@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 import typer
 
-from jobkit.runtime.errors import OptionsContradict, UnknownJob
+from jobkit.runtime.errors import (
+    InvalidRetry,
+    JobHasEnded,
+    JobkitError,
+    NothingToRetry,
+    OptionsContradict,
+    UnknownJob,
+)
+from jobkit.runtime.figures import counted
 from jobkit.runtime.model import Status
 from jobkit.runtime.selection import Selection, read_selection
 from jobkit.runtime.service import Service
 from jobkit.runtime.unread import REFUSALS, Refused, without_unread
 
-from .output import say
+from .output import INTERRUPTED, say
 from .session import open_without_code
 from .stores import store_option
+
+#: What a job that a filter has found may have become when it is its turn.
+_LEFT_OUT: Final[dict[type[JobkitError], str]] = {
+    JobHasEnded: "ended already",
+    NothingToRetry: "nothing to retry",
+    UnknownJob: "purged meanwhile",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,23 +92,41 @@ class Wanted(JobFilter):
             raise OptionsContradict(option="ID", reason="is missing: name jobs, or give a filter (see --help)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Chosen:
-    """The jobs that are meant, by their whole ids, and those that `refused` what was to be done to them."""
+    """The jobs that are meant, by their whole ids, and how far a command has come with them.
 
+    Attributes:
+        refused: Those that refused what was to be done to them.
+        left_out: How many a filter had found that were not as it is meant when it came to them, by why.
+        is_interrupted: Whether Ctrl-C has left the rest as it was.
+    """
+
+    wanted: Wanted
     service: Service
     job_ids: Iterable[str]
-    is_filter: bool
     refused: list[Refused]
+    left_out: Counter[str] = field(default_factory=Counter[str])
+    is_interrupted: bool = False
 
     def each(self, act: Callable[[str], object], job_ids: Iterable[str] | None = None) -> None:
-        """Do something to all jobs, or to some; one that refuses it is no reason to leave the others."""
-        for job_id in self.job_ids if job_ids is None else job_ids:
-            try:
-                act(job_id)
-            except REFUSALS as exc:
-                if not (self.is_filter and isinstance(exc, UnknownJob)):  # it has been purged since it was found
-                    self.refused.append(Refused(job_id=job_id, error=exc))
+        """Do something to all jobs, or to some, until Ctrl-C; one that refuses it is no reason to leave the others."""
+        try:
+            for job_id in self.job_ids if job_ids is None else job_ids:
+                try:
+                    act(job_id)
+                except REFUSALS as exc:
+                    self._refuse(job_id, exc)
+        except KeyboardInterrupt:
+            self.is_interrupted = True
+
+    def _refuse(self, job_id: str, exc: JobkitError) -> None:
+        if isinstance(exc, InvalidRetry) and len(self.wanted.job_ids) == 1:
+            raise exc  # the command is wrong
+        if self.wanted.is_filter and isinstance(exc, tuple(_LEFT_OUT)):
+            self.left_out[_LEFT_OUT[type(exc)]] += 1
+        else:
+            self.refused.append(Refused(job_id=job_id, error=exc))
 
 
 @contextlib.contextmanager
@@ -112,7 +147,7 @@ def open_chosen(wanted: Wanted, *, store: str, among: Iterable[Status]) -> Gener
                 if wanted.job_ids
                 else _find(service, wanted, among, refused)
             ),
-            is_filter=wanted.is_filter,
+            wanted=wanted,
             refused=refused,
         )
 
@@ -124,15 +159,29 @@ def _find(service: Service, wanted: Wanted, among: Iterable[Status], refused: li
     return (job.job_id for job in without_unread(found, refused))
 
 
-def conclude(*, done: int, refused: Sequence[Refused], store: str, json: bool, hint: str = "") -> None:
+def conclude_chosen(chosen: Chosen, *, done: int, what: str, store: str, json: bool, hint: str = "") -> None:
+    """Tell what a command came to that has done so many jobs, which are `what`: retried; see `conclude`."""
+    interrupted = f"{counted(done, 'job')} {what}" if chosen.is_interrupted else ""
+    for why, count in chosen.left_out.items():
+        say(f"left out: {counted(count, 'job')}, {why}")
+    json = json or bool(chosen.left_out)
+    conclude(done=done, refused=chosen.refused, store=store, json=json, hint=hint, interrupted=interrupted)
+
+
+def conclude(
+    *, done: int, refused: Sequence[Refused], store: str, json: bool, hint: str = "", interrupted: str = ""
+) -> None:
     """Tell what a command over jobs came to; end with exit code 1 where a job was refused.
 
-    `hint` says what follows, where something was `done`.
+    `hint` says what follows, where something was `done`; `interrupted` how far it came before Ctrl-C, exit code 130.
     """
     for each in refused:
         say(f"error: {each.text(store_option(store))}")
     if done and hint:
         say(hint)
+    if interrupted:
+        say(f"interrupted: {interrupted}; the same command goes on with what is left")
+        raise typer.Exit(INTERRUPTED)
     if not (done or refused or json):
         say("No job matches.")
     if refused:

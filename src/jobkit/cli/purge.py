@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator
-from typing import Final
+from typing import Any, Final
 
-import typer
 from rich.status import Status as StatusLine
 
-from jobkit.runtime.documents import refused_document
+from jobkit.runtime.documents import ended_document, refused_document
 from jobkit.runtime.errors import OptionsContradict
 from jobkit.runtime.figures import counted
 from jobkit.runtime.model import JobRecord
@@ -21,12 +20,13 @@ from jobkit.runtime.unread import REFUSALS, Refused
 
 from .asking import confirm
 from .choosing import Wanted, conclude
-from .output import INTERRUPTED, err, print_json, say, write_out
+from .output import err, print_json, say, write_out
 from .session import open_without_code
 
 REPORT_S: Final = 10.0
 
-_Find = Callable[[list[Refused]], Iterator[JobRecord]]
+#: Finds the jobs to purge, or in a dry run those that would be; it tells of those that refuse it.
+_Find = Callable[[list[Refused], bool], Iterator[JobRecord]]
 
 
 class _Tally:
@@ -35,6 +35,8 @@ class _Tally:
     def __init__(self) -> None:
         self.jobs = 0
         self.rows = 0
+        self.is_interrupted = False
+        self.listed: list[dict[str, Any]] = []  # in a dry run that is told as JSON
         self._line: StatusLine | None = None
         self._told_at = time.monotonic()
 
@@ -78,10 +80,13 @@ def main(wanted: Wanted, *, older_than: str | None, dry_run: bool, yes: bool, js
         if json:
             rows = None if dry_run else tally.rows
             kept = list(map(refused_document, refused))
-            print_json({"schema": 1, "purged": tally.jobs, "rows": rows, "refused": kept, "dry_run": dry_run})
-        elif tally.jobs and not dry_run:
+            more = {"jobs": tally.listed} if dry_run else {}
+            document = {"schema": 1, "purged": tally.jobs, "rows": rows, "refused": kept, "dry_run": dry_run, **more}
+            print_json(document)
+        elif tally.jobs and not dry_run and not tally.is_interrupted:
             write_out(f"{tally}\n")
-    conclude(done=tally.jobs, refused=refused, store=store, json=json)
+    interrupted = str(tally) if tally.is_interrupted else ""
+    conclude(done=tally.jobs, refused=refused, store=store, json=json, interrupted=interrupted)
 
 
 def _check_alone(wanted: Wanted, older_than: str | None) -> None:
@@ -91,15 +96,15 @@ def _check_alone(wanted: Wanted, older_than: str | None) -> None:
 
 
 def _find(service: Service, purging: Purging, wanted: Wanted, older_than: str | None) -> _Find:
-    """Return what finds the jobs; it tells of those that refuse it."""
+    """Return what finds the jobs."""
     if older_than is not None:
         now = service.clock.now()
         ended_before = read_time(older_than, "--older-than", now=now)
         selection = wanted.selection(now)
-        return lambda refused: purging.find(selection, ended_before, refused)
+        return lambda refused, dry_run: purging.find(selection, ended_before, refused, dry_run=dry_run)
     job_ids = service.repository.resolve_job_ids(wanted.job_ids)
 
-    def named(refused: list[Refused]) -> Iterator[JobRecord]:
+    def named(refused: list[Refused], _: bool) -> Iterator[JobRecord]:
         for job_id in job_ids:
             try:
                 yield purging.check(job_id)
@@ -112,9 +117,11 @@ def _find(service: Service, purging: Purging, wanted: Wanted, older_than: str | 
 def _tell(find: _Find, refused: list[Refused], *, json: bool) -> _Tally:
     """Say which jobs would be deleted, and count them."""
     tally = _Tally()
-    for job in find(refused):
+    for job in find(refused, True):
         tally.jobs += 1
-        if not json:
+        if json:
+            tally.listed.append(ended_document(job))
+        else:
             write_out(
                 f"job {job.job_id[:12]} {job.job_type}, {job.status}, ended {job.updated_at:%Y-%m-%d %H:%M} UTC\n"
             )
@@ -126,15 +133,14 @@ def _tell(find: _Find, refused: list[Refused], *, json: bool) -> _Tally:
 def _purge(purging: Purging, find: _Find, refused: list[Refused], *, yes: bool) -> _Tally:
     tally = _Tally()
     if not yes:
-        count = sum(1 for _ in find([]))
+        count = sum(1 for _ in find([], True))
         if count:
             confirm(f"Delete {counted(count, 'job')}, with all tasks and results?", yes=False)
     try:
         with tally.shown():
-            for job in find(refused):
+            for job in find(refused, False):
                 if purging.purge(job, tally.add):
                     tally.jobs += 1
     except KeyboardInterrupt:
-        say(f"interrupted: {tally}; the same command goes on with what is left")
-        raise typer.Exit(INTERRUPTED) from None
+        tally.is_interrupted = True
     return tally

@@ -10,15 +10,19 @@ from jobkit.runtime.operator import Operator
 from jobkit.runtime.repair import Look
 
 from .asking import confirm, who
-from .choosing import Wanted, conclude, open_chosen
+from .choosing import Wanted, conclude_chosen, open_chosen
 from .output import print_json, write_out
 
 _NOT_ENDED = (Status.QUEUED, Status.PROCESSING)
+_LATER = "when it has not moved for a while; what has not moved by then is taken for lost (--force: now)."
+_NOTED = f"Noted what it looks like: run this again {_LATER}"
+_UNSETTLED = f"Run this without --dry-run, then again {_LATER}"
 
 
 def main(wanted: Wanted, *, force: bool, dry_run: bool, yes: bool, reason: str, json: bool, store: str) -> None:
     """Run `jobkit repair`; exit code 1 when a job could not be looked at."""
     documents: list[dict[str, Any]] = []
+    hints: set[str] = set()  # one, however many jobs there are
     with open_chosen(wanted, store=store, among=_NOT_ENDED) as chosen:
         if wanted.is_filter and not dry_run:
             confirm("Repair all jobs that are found?", yes=yes)
@@ -28,12 +32,15 @@ def main(wanted: Wanted, *, force: bool, dry_run: bool, yes: bool, reason: str, 
             look = operator.repair(job_id, force=force, reason=reason, dry_run=dry_run)
             documents.append(look_document(look, mended=not dry_run))
             if not json:
-                write_out(_text(look, mended=not dry_run))
+                write_out(_text(look, mended=not dry_run) + "\n")
+                if not (look.findings or look.is_settled):
+                    hints.add(_UNSETTLED if dry_run else _NOTED)
 
         chosen.each(repair)
     if json:
         print_json({"schema": 1, "jobs": documents, "refused": list(map(refused_document, chosen.refused))})
-    conclude(done=len(documents), refused=chosen.refused, store=store, json=json)
+    write_out("".join(f"  {hint}\n" for hint in hints))
+    conclude_chosen(chosen, done=len(documents), what="looked at", store=store, json=json)
 
 
 def _text(look: Look, *, mended: bool) -> str:
@@ -42,11 +49,5 @@ def _text(look: Look, *, mended: bool) -> str:
     if look.findings:
         verb = "done" if mended else "to do"
         lines = [f"  {finding.name}: {finding.evidence}\n    {verb}: {finding.mend}" for finding in look.findings]
-        return "\n".join([head + ":", *lines]) + "\n"
-    if look.is_settled:
-        return f"{head}: nothing is broken\n"
-    noted = "Noted what it looks like: run this again" if mended else "Run this without --dry-run, then again"
-    return (
-        f"{head}: nothing is broken that can be told yet\n"
-        f"  {noted} when it has not moved for a while; what has not moved by then is taken for lost (--force: now).\n"
-    )
+        return "\n".join([head + ":", *lines])
+    return f"{head}: nothing is broken{'' if look.is_settled else ' that can be told yet'}"

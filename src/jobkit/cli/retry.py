@@ -11,7 +11,7 @@ from jobkit.runtime.operator import Operator
 from jobkit.runtime.retry_choice import Choice
 
 from .asking import who
-from .choosing import Wanted, conclude, open_chosen
+from .choosing import Wanted, conclude_chosen, open_chosen
 from .output import print_json, write_out
 from .stores import worker_hint
 
@@ -26,7 +26,7 @@ def main(
     json: bool,
     store: str,
 ) -> None:
-    """Run `jobkit retry`; exit code 1 when one of the jobs has nothing to retry, or can't be read."""
+    """Run `jobkit retry`; exit code 1 when one of the jobs that were named has nothing to retry, or one can't be read."""
     if tasks and len(wanted.job_ids) != 1:
         raise OptionsContradict(option="--task", reason="goes with one job, by its id")
     done: list[dict[str, Any]] = []
@@ -43,7 +43,8 @@ def main(
     if json:
         print_json({"schema": 1, "jobs": done, "refused": list(map(refused_document, chosen.refused))})
     hint = "" if dry_run else worker_hint(store)
-    conclude(done=len(done), refused=chosen.refused, store=store, json=json, hint=hint)
+    what = "would be retried" if dry_run else "retried"
+    conclude_chosen(chosen, done=len(done), what=what, store=store, json=json, hint=hint)
 
 
 def _what(chain: Chain, choice: Choice) -> str:

@@ -125,6 +125,12 @@ def look_document(look: Look, *, mended: bool) -> dict[str, Any]:
     }
 
 
+def ended_document(job: JobRecord) -> dict[str, Any]:
+    """Make the document of an ended job that would be purged."""
+    ended_at = write_time(job.updated_at)
+    return {"job_id": job.job_id, "job_type": job.job_type, "status": job.status.value, "ended_at": ended_at}
+
+
 def cancel_document(chain: Chain, *, cancelled: bool) -> dict[str, Any]:
     """Write as JSON data that a job is, or would be, cancelled."""
     return {"job_id": chain.job.job_id, "status": chain.job.status.value, "cancelled": cancelled}

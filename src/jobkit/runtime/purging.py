@@ -33,17 +33,19 @@ class Purging:
         self._service = service
         self._repository = service.repository
 
-    def find(self, selection: Selection, ended_before: datetime, refused: list[Refused]) -> Iterator[JobRecord]:
+    def find(
+        self, selection: Selection, ended_before: datetime, refused: list[Refused], *, dry_run: bool = False
+    ) -> Iterator[JobRecord]:
         """Yield the jobs to purge, newest first: those of the selection that ended before then and that nobody needs.
 
-        Rows that list jobs which are gone are deleted on the way; a job that can't be read is `refused`. Raises
+        Rows that list jobs which are gone are deleted on the way, unless it is a `dry_run`; a job that can't be read is `refused`. Raises
         InvalidFilter for statuses of open jobs, SourcesUnknown when it is an active job that can't be read.
         """
         for status in selection.statuses - _ENDED:
             raise InvalidFilter(name="status", value=status.value, reason="only jobs that have ended are deleted")
         sources = self._sources_in_use()
         wanted = replace(selection, statuses=selection.statuses or _ENDED, before=ended_before)
-        found = wanted.find(self._repository, self._service.outbox.each, on_gone=self._forget)
+        found = wanted.find(self._repository, self._service.outbox.each, on_gone=_leave if dry_run else self._forget)
         for job in without_unread(found, refused):
             if job.updated_at <= ended_before and self._why_not(job, sources) is None:
                 yield job
@@ -93,3 +95,7 @@ class Purging:
 
     def _forget(self, entry: Listed) -> None:
         self._repository.index.forget(entry, self._service.clock.now())
+
+
+def _leave(_: Listed) -> None:
+    """Leave a row that lists a job which is gone."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from .errors import (
     UNREADABLE,
+    InvalidRetry,
     JobHasEnded,
     JobIsBeingPurged,
     JobkitError,
@@ -19,7 +20,7 @@ from .errors import (
 from .model import JobRecord, Listed
 
 #: What one job may refuse, and is no reason to leave the others.
-REFUSALS: Final = (JobHasEnded, NothingToRetry, NotToBePurged, JobIsBeingPurged, UnknownJob, *UNREADABLE)
+REFUSALS: Final = (JobHasEnded, NothingToRetry, InvalidRetry, NotToBePurged, JobIsBeingPurged, UnknownJob, *UNREADABLE)
 _SHOWN: Final = 12
 
 

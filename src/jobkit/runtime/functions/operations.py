@@ -131,7 +131,8 @@ def purge_jobs(app: App, request: func.HttpRequest) -> func.HttpResponse:
         job_ids = service.repository.resolve_job_ids(named)
     else:
         ended_before = read_time(older_than, "older_than", now=service.clock.now())
-        job_ids = (job.job_id for job in purging.find(body.selection(service), ended_before, refused))
+        found = purging.find(body.selection(service), ended_before, refused, dry_run=dry_run)
+        job_ids = (job.job_id for job in found)
     return _many(service, job_ids, refused, purge, lambda: {"rows": None if dry_run else rows})
 
 
