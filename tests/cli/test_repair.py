@@ -73,6 +73,21 @@ def test_force_does_not_wait_and_a_dry_run_changes_nothing(jobkit: InProcess, fo
         assert store.queues.length("jobs") == 1
 
 
+def test_a_job_whose_message_waits_is_not_broken_however_often_one_looks(jobkit: InProcess, folder: Path):
+    job = job_id(jobkit)
+
+    looks = [jobkit("repair", job, "--store", "local:.jobkit/local.db") for _ in range(3)]
+
+    waits = (
+        f"job {job[:12]} hello_worlds, queued: nothing is broken that can be told yet\n"
+        "  What has not moved since the last look may wait for its turn in a queue. "
+        "See for what: jobkit inspect job ID --store local:.jobkit/local.db\n"
+    )
+    assert [done.out for done in looks[1:]] == [waits] * 2
+    with LocalStore.open(folder / ".jobkit" / "local.db") as store:
+        assert store.queues.length("jobs") == 1
+
+
 def test_of_several_ids_one_that_there_is_not_changes_none(jobkit: InProcess, folder: Path):
     job = job_id(jobkit)
     lose_messages(folder)

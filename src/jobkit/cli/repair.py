@@ -12,7 +12,9 @@ from jobkit.runtime.repair import Look
 from .asking import confirm, who
 from .choosing import Wanted, conclude_chosen, open_chosen
 from .output import print_json, write_out
+from .stores import store_option
 
+_WAITS = "What has not moved since the last look may wait for its turn in a queue. See for what: jobkit inspect job ID"
 _NOT_ENDED = (Status.QUEUED, Status.PROCESSING)
 _LATER = "when it has not moved for a while; what has not moved by then is taken for lost (--force: now)."
 _NOTED = f"Noted what it looks like: run this again {_LATER}"
@@ -22,7 +24,7 @@ _UNSETTLED = f"Run this without --dry-run, then again {_LATER}"
 def main(wanted: Wanted, *, force: bool, dry_run: bool, yes: bool, reason: str, json: bool, store: str) -> None:
     """Run `jobkit repair`; exit code 1 when a job could not be looked at."""
     documents: list[dict[str, Any]] = []
-    hints: set[str] = set()  # one, however many jobs there are
+    hints: set[str] = set()  # each once, however many jobs there are
     with open_chosen(wanted, store=store, among=_NOT_ENDED) as chosen:
         if wanted.is_filter and not dry_run:
             confirm("Repair all jobs that are found?", yes=yes)
@@ -34,12 +36,13 @@ def main(wanted: Wanted, *, force: bool, dry_run: bool, yes: bool, reason: str, 
             if not json:
                 write_out(_text(look, mended=not dry_run) + "\n")
                 if not (look.findings or look.is_settled):
-                    hints.add(_UNSETTLED if dry_run else _NOTED)
+                    later = _UNSETTLED if dry_run else _NOTED
+                    hints.add(_WAITS + store_option(store) if look.may_wait else later)
 
         chosen.each(repair)
     if json:
         print_json({"schema": 1, "jobs": documents, "refused": list(map(refused_document, chosen.refused))})
-    write_out("".join(f"  {hint}\n" for hint in hints))
+    write_out("".join(f"  {hint}\n" for hint in sorted(hints)))
     conclude_chosen(chosen, done=len(documents), what="looked at", store=store, json=json)
 
 

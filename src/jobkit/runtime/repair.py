@@ -45,11 +45,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What a look at a job came to. `is_settled` is False when it may move by itself: then only a later look can tell."""
+    """What a look at a job came to. `is_settled` is False when it may move by itself: then only a later look can tell.
+
+    `may_wait` says why that is, where nothing has moved since the last look: its planner or its messages may be what is slow.
+    """
 
     chain: Chain
     findings: tuple[Finding, ...]
     is_settled: bool
+    may_wait: bool = False
 
 
 @dataclass(slots=True)
@@ -84,6 +88,7 @@ class Repair:
         census = self._count(chain, stage, force=force)
         findings: list[Finding] = []
         settled = force
+        since: datetime | None = None
         try:
             since = self._repository.index.note_look(job, census.seen, self._service.clock.now(), write=note)
             settled = force or (since is not None and not self._may_move(job, stage, since))
@@ -107,7 +112,8 @@ class Repair:
             for name, evidence, mend, do in self._of_still(chain, stage, census):
                 text = f"{where}{evidence}, and {why}"
                 findings.append(Finding(name=name, stage=job.stage, evidence=text, mend=mend, do=do))
-        return Look(chain=chain, findings=tuple(findings), is_settled=settled)
+        may_wait = since is not None and not settled
+        return Look(chain=chain, findings=tuple(findings), is_settled=settled, may_wait=may_wait)
 
     # what is broken
 
