@@ -45,11 +45,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What a look at a job came to. `is_settled` is False when it may move by itself: then only a later look can tell."""
+    """What a look at a job came to.
+
+    `is_settled` is False when it may move by itself: then only a later look can tell. `since` is when a look first saw
+    what this one sees; None where this is the first, or where nobody looks for that any more.
+    """
 
     chain: Chain
     findings: tuple[Finding, ...]
     is_settled: bool
+    since: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -83,7 +88,7 @@ class Repair:
         stage = chain.current_stage
         census = self._count(chain, stage, force=force)
         findings: list[Finding] = []
-        settled = force
+        settled, since = force, None
         try:
             since = self._repository.index.note_look(job, census.seen, self._service.clock.now(), write=note)
             settled = force or (since is not None and not self._may_move(job, stage, since))
@@ -107,7 +112,7 @@ class Repair:
             for name, evidence, mend, do in self._of_still(chain, stage, census):
                 text = f"{where}{evidence}, and {why}"
                 findings.append(Finding(name=name, stage=job.stage, evidence=text, mend=mend, do=do))
-        return Look(chain=chain, findings=tuple(findings), is_settled=settled)
+        return Look(chain=chain, findings=tuple(findings), is_settled=settled, since=since)
 
     # what is broken
 
