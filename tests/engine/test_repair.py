@@ -392,6 +392,7 @@ def test_a_job_that_there_is_not(drive: Drive) -> None:
 def test_what_an_operator_notes_is_no_movement(drive: Drive) -> None:
     driver = drive(two_stages())
     job_id = driver.submit("two_stages", {"n": 1})
+    lose_messages(driver)
     operator = Operator(driver.service, by="ann")
     first = operator.repair(job_id)
     operator.note(first.chain.job, "looked", "")
