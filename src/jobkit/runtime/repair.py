@@ -45,15 +45,21 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What a look at a job came to. `is_settled` is False when it may move by itself: then only a later look can tell.
+    """What a look at a job came to.
 
-    `may_wait` says why that is, where nothing has moved since the last look: its planner or its messages may be what is slow.
+    `is_settled` is False when it may move by itself: then only a later look can tell. `since` is when a look first saw
+    what this one sees; None where this is the first, or where nobody looks for that any more.
     """
 
     chain: Chain
     findings: tuple[Finding, ...]
     is_settled: bool
-    may_wait: bool = False
+    since: datetime | None = None
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether nothing has moved since an earlier look, and it may all the same: its planner or its messages are slow."""
+        return self.since is not None and not self.is_settled
 
 
 @dataclass(slots=True)
@@ -112,8 +118,7 @@ class Repair:
             for name, evidence, mend, do in self._of_still(chain, stage, census):
                 text = f"{where}{evidence}, and {why}"
                 findings.append(Finding(name=name, stage=job.stage, evidence=text, mend=mend, do=do))
-        may_wait = since is not None and not settled
-        return Look(chain=chain, findings=tuple(findings), is_settled=settled, may_wait=may_wait)
+        return Look(chain=chain, findings=tuple(findings), is_settled=settled, since=since)
 
     # what is broken
 

@@ -40,8 +40,10 @@ class _Seen(Enum):
     NOW = "now"
     #: It is not as it was at the last look.
     MOVING = "moving"
-    #: It is as it was for ten minutes, and nothing says that this is wrong.
+    #: It is as it was for ten minutes, and its tasks run.
     SILENT = "silent"
+    #: It is as it was for ten minutes, and may move by itself.
+    WAITING = "waiting"
     #: There were too many before it.
     LEFT_OUT = "left out"
 
@@ -78,6 +80,12 @@ def check_active(access: Access, opened: Opened, *, write: bool, until: datetime
         evidence = f"{counted(counts[_Seen.NOW], 'active job')}: only a later look can tell whether they move"
         is_noted = write or access.is_looked_after
         yield _TELL.not_checked("jobs", evidence, "the same again in 10 minutes" if is_noted else access.to_write)
+    if counts[_Seen.WAITING]:
+        evidence = (
+            f"{counted(counts[_Seen.WAITING], 'active job')} not moved for 10 minutes: being planned, or with messages that "
+            "wait for others or for a worker"
+        )
+        yield _TELL.warning("jobs", evidence, f"see what works on the store: jobkit inspect{access.option}")
     if counts[_Seen.SILENT]:
         evidence = (
             f"{counted(counts[_Seen.SILENT], 'active job')} with tasks that run in silence, in stages without a timeout"
@@ -112,9 +120,11 @@ def _look(listed: Listed, access: Access, opened: Opened, *, write: bool) -> tup
         return _Seen.BROKEN, list(told(look, names, access))
     if listed.looked_at is None or look.findings:
         return _Seen.NOW, []
-    if not look.is_settled:
+    if look.since is None:
         return _Seen.MOVING, []
-    return _Seen.SILENT if now - listed.looked_at >= STILL else _Seen.NOW, []
+    if now - look.since < STILL:
+        return _Seen.NOW, []
+    return _Seen.SILENT if look.is_settled else _Seen.WAITING, []
 
 
 def unread(job_id: str, error: JobkitError) -> Finding:
