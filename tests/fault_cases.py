@@ -40,6 +40,7 @@ from samples import (
 _HUBS = itertools.count(1)
 
 Hook = Callable[[str], None]
+Before = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,8 +189,10 @@ class Trial:
     clock: ManualClock
     hooks: list[str]
     job_id: str = ""
+    #: Whether an operator has done what is done to the job.
+    is_acted: bool = False
 
-    def run(self, *, before_each: Callable[[], object] = lambda: None) -> dict[str, Any]:
+    def run(self, before_each: Before = lambda: None) -> dict[str, Any]:
         """Submit, unless that is done, and run to the end; return what the job came to."""
         if not self.job_id:
             if self.job.how.get("again"):
@@ -283,22 +286,33 @@ class Runs:
 
 
 @contextlib.contextmanager
-def runs_of(job: Job, kind: str, folder: Path, *, batch: int = 4) -> Iterator[Runs]:
-    """Run a job without a fault, and be ready for those with one."""
-    with trial(job, kind, folder, batch=batch) as run:
-        trail = Trail(run) if kind == "memory" else None
-        found = trail.follow() if trail is not None else run.run()
+def runs_of(
+    job: Job,
+    kind: str,
+    folder: Path,
+    *,
+    batch: int = 4,
+    play: Callable[[Trial, Before], dict[str, Any]] = Trial.run,
+) -> Iterator[Runs]:
+    """Run a job without a fault, and be ready for those with one.
+
+    `play` runs it and returns what it came to; called again on a run that was put back, it goes on.
+    """
+    again = partial(trial, job, kind, folder, batch=batch, subject=Subject(job))
+    with again() as run:
+        trail = Trail(run, play) if kind == "memory" else None
+        found = trail.follow() if trail is not None else play(run, lambda: None)
         run.check()
         assert run.hooks == [found["status"]]
 
         @contextlib.contextmanager
         def before(call: Call) -> Iterator[Trial]:
-            if trail is None:
-                with trial(job, kind, folder, batch=batch) as another:
-                    yield another
-            else:
+            if trail is not None:
                 trail.back_before(call)
                 yield run
+            else:
+                with again() as another:
+                    yield another
 
         yield Runs(expected=found, calls=list(run.faulty.calls), before=before)
 
@@ -366,7 +380,7 @@ def every_pair(job: Job, folder: Path, first: Kind, *, shares: int = 1, share: i
             with runs.before(one) as run:
                 run.faulty.faults = (Fault(first, at(one.number)),)
                 run.faulty.lease_lost = run.another_instance(1)
-                trail = Trail(run)
+                trail = Trail(run, Trial.run)
                 trail.follow()
                 later = list(run.faulty.calls)
                 for two, second in _later_faults(one, later):
@@ -468,7 +482,7 @@ def every_fault_in_poison(job: Job, kind: str, folder: Path, fault_kind: Kind, *
         for first, fault in each_time(Kind.CRASH_BEFORE, runs.calls):
             with runs.before(first) as run:
                 run.faulty.faults = (fault,)
-                trail = Trail(run)
+                trail = Trail(run, Trial.run)
                 trail.follow()
                 handling = [call for call in run.faulty.calls if call.poison and call.can(fault_kind)]
                 for call in handling:

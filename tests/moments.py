@@ -93,15 +93,16 @@ class Moment:
 class Trail:
     """A run in memory, which can be put back to before any of its deliveries."""
 
-    def __init__(self, run: Trial) -> None:
-        """Begin where the run is."""
+    def __init__(self, run: Trial, play: Callable[[Trial, Callable[[], object]], dict[str, Any]]) -> None:
+        """Begin where the run is; `play` goes on with it, and tells before each delivery."""
         self._run = run
+        self._play = play
         self._moments: list[tuple[int, Moment]] = []
         self._keep()
 
     def follow(self) -> dict[str, Any]:
         """Run on to the end; return what the job came to."""
-        return self._run.run(before_each=self._keep)
+        return self._play(self._run, self._keep)
 
     def back_before(self, call: Call) -> None:
         """Put the run back to the last moment before a call."""

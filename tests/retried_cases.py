@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from driver import Crash
-from fault_cases import Job, Trial, at, differences, trial
-from faulty import Call, Fault, Kind
+from fault_cases import Before, Job, Trial, at, differences, runs_of
+from faulty import Fault, Kind
 from jobkit.runtime import PermanentError
 from jobkit.runtime.errors import JobkitError, NothingToRetry
 from jobkit.runtime.operator import Operator
@@ -41,15 +42,17 @@ RETRIED_JOBS = {
 }
 
 
-def run_retried(run: Trial) -> dict[str, Any]:
+def run_retried(run: Trial, before_each: Before = lambda: None) -> dict[str, Any]:
     """Run a job, which fails, without a fault; then retry it, as often as the operator dies over it, and run that."""
     MENDED.is_mended = False
-    with run.undisturbed():
-        run.job_id = run.driver.submit(run.controller.job_type, run.job.params)
-        run.driver.run()
-        run.hooks.clear()
+    if not run.job_id:
+        with run.undisturbed():
+            run.job_id = run.driver.submit(run.controller.job_type, run.job.params)
+            run.driver.run()
+            run.hooks.clear()
     MENDED.is_mended = True
-    for _ in range(5):
+    before_each()
+    for _ in range(0 if run.is_acted else 5):
         try:
             Operator(run.driver.service, by="operator").retry(run.job_id, **CHOICES.get(run.job.params["n"], {}))
             break
@@ -59,7 +62,8 @@ def run_retried(run: Trial) -> dict[str, Any]:
             run.driver.crashed()
         except JobkitError as error:
             run.driver.errors.append(error)
-    run.driver.run()
+    run.is_acted = True
+    run.driver.run(before_each=before_each)
     found = run.outcome()
     assert found["status"] == "completed", f"the job is {found['status']}: {found['error']}"
     assert set(run.hooks) == {"completed"}
@@ -67,22 +71,18 @@ def run_retried(run: Trial) -> dict[str, Any]:
     return found
 
 
-def every_fault_of_a_retry(name: str, store: str, folder: Path, kind: Kind) -> list[str]:
-    """Retry a job once for each call of its further round, with a fault there; return what was broken, and where."""
-    job = RETRIED_JOBS[name]
-    with trial(job, store, folder) as run:
-        expected = run_retried(run)
-        calls: list[Call] = run.faulty.calls
-    broken: list[str] = []
-    for call in calls:
-        if not call.can(kind):
-            continue
-        with trial(job, store, folder, Fault(kind, at(call.number))) as run:
-            run.faulty.lease_lost = run.another_instance(2)
-            try:
-                found = run_retried(run)
-                assert found == expected, differences(found, expected)
-                assert run.faulty.happened == [call]
-            except Exception as error:  # noqa: BLE001 - collected, so that one failure shows them all
-                broken.append(f"{kind.value} at {call}: {type(error).__name__}: {error}")
-    return broken
+def every_fault_of_a_retry(name: str, store: str, folder: Path, kind: Kind) -> Iterator[str]:
+    """Retry a job once for each call of its further round, with a fault there; yield what is broken, and where."""
+    with runs_of(RETRIED_JOBS[name], store, folder, play=run_retried) as runs:
+        for call in runs.calls:
+            if not call.can(kind):
+                continue
+            with runs.before(call) as run:
+                run.faulty.faults = (Fault(kind, at(call.number)),)
+                run.faulty.lease_lost = run.another_instance(2)
+                try:
+                    found = run_retried(run)
+                    assert found == runs.expected, differences(found, runs.expected)
+                    assert run.faulty.happened == [call]
+                except Exception as error:  # noqa: BLE001 - told, so that one failure shows them all
+                    yield f"{kind.value} at {call}: {type(error).__name__}: {error}"

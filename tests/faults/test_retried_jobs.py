@@ -20,4 +20,4 @@ CASES = [
 def test_a_fault_at_any_call_of_a_further_round_changes_nothing(
     tmp_path: Path, store: str, name: str, kind: Kind
 ) -> None:
-    assert every_fault_of_a_retry(name, store, tmp_path, kind) == []
+    assert list(every_fault_of_a_retry(name, store, tmp_path, kind)) == []
