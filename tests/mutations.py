@@ -189,9 +189,9 @@ MUTATIONS = {
         module="repository",
         changes=(
             (
-                "        return self._merge_task(ref, etag, _completed(result_json, now))\n",
+                "        return self._merge_task(ref, etag, task_changes.completed(result_json, now))\n",
                 "        found = self.find_task(ref)\n"
-                "        return self._merge_task(ref, found.etag if found else etag, _completed(result_json, now))\n",
+                "        return self._merge_task(ref, found.etag if found else etag, task_changes.completed(result_json, now))\n",
             ),
         ),
     ),
@@ -423,7 +423,7 @@ MUTATIONS = {
         module="poisoned",
         changes=(
             (
-                "        return self._poisoned_job_message(message)\n\n    def _poisoned_task",
+                "        return self._poisoned_job_message(incoming)\n\n    def _poisoned_task",
                 "        return None\n\n    def _poisoned_task",
             ),
         ),

@@ -339,6 +339,23 @@ def test_what_an_earlier_attempt_told_is_no_sign_of_life_by_which_a_later_one_is
     assert driver.tasks(job_id)[0]["result"] == 2
 
 
+def test_the_tasks_of_a_batch_have_their_timeouts_together(drive: Drive) -> None:
+    seen: list[list[tuple[str, str]]] = []
+
+    def run(task: Task) -> int:
+        if len(seen) < 6:
+            driver.clock.advance(599 if task.index < 5 else 605)
+            seen.append(names(look(driver, job_id)))
+        return task.attempt
+
+    driver = drive(one_stage(run, batch=6, timeout=timedelta(minutes=10)))
+    job_id = driver.submit("one_stage", {"n": 6})
+    driver.run()
+
+    assert seen == [[]] * 6
+    assert [task["result"] for task in driver.tasks(job_id)] == [1] * 6
+
+
 def test_without_a_timeout_a_running_task_is_handed_on_by_force_alone(drive_faulty: DriveFaulty) -> None:
     def run(task: Task) -> int:
         if task.attempt == 1:

@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from .attempts import Claim
 from .errors import EntityChanged, EntityNotFound
 from .events import Action
 from .execution import Outcome
 from .messages import Incoming, Message
 from .model import Status, TaskRecord
 from .repository import End
-from .service import Claim, Service, ref_of
+from .service import Service, ref_of
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,7 +60,9 @@ class Batches:
                 continue
             for task, claim in claims:
                 if task.ref.index not in attempts:
-                    attempts[task.ref.index] = service.attempt(loaded, task.ref, task.attempt, task.params_json, claim)
+                    attempts[task.ref.index] = service.attempts.run(
+                        loaded, task.ref, task.attempt, task.params_json, claim
+                    )
             with service.together():
                 try:
                     self._record(claims, attempts)

@@ -84,6 +84,11 @@ class Policy:
         """How many failed tasks stop the stage; 0 for none."""
         return self.tolerated + 1 if self.on_failure is OnFailure.STOP else 0
 
+    @property
+    def silence_s(self) -> float:
+        """How long a claimed row may show no sign of life, 0 for no limit: those of a batch are claimed and recorded together."""
+        return self.timeout_s * self.batch
+
     def first_to_send(self, task_count: int) -> int:
         """How many tasks are sent by the dispatch: the heads of the lanes, or all."""
         return min(task_count, self.max_parallel) if self.max_parallel else task_count

@@ -175,8 +175,8 @@ class Repair:
             yield "ended, not marked", evidence, "mark them", lambda: self._turn_out(chain, stage, census.unmarked)
 
     def _overdue(self, chain: Chain, stage: StageRecord, overdue: list[TaskRecord]) -> Finding:
-        limit = f"without a sign of life for over {stage.policy.timeout_s:g} s"
-        if not stage.policy.timeout_s:
+        limit = f"without a sign of life for over {stage.policy.silence_s:g} s"
+        if not stage.policy.silence_s:
             limit = "with no timeout to go by"
         return Finding(
             name="claimed by what is gone",
@@ -218,7 +218,7 @@ class Repair:
                     continue
                 open_in.add(task.ref.index // SHARD)
                 if task.status is Status.PROCESSING:
-                    if _is_overdue(task, stage.policy.timeout_s, now, force=force):
+                    if _is_overdue(task, stage.policy.silence_s, now, force=force):
                         found.overdue.append(task)
                 elif is_waiting:
                     found.lost.append(task.ref.index)
@@ -262,10 +262,10 @@ class Repair:
             self._service.lights_out(message, ref)
 
 
-def _is_overdue(task: TaskRecord, timeout_s: float, now: datetime, *, force: bool) -> bool:
-    if not timeout_s:
+def _is_overdue(task: TaskRecord, silence_s: float, now: datetime, *, force: bool) -> bool:
+    if not silence_s:
         return force
-    return task.alive_at is not None and (now - task.alive_at).total_seconds() > timeout_s
+    return task.alive_at is not None and (now - task.alive_at).total_seconds() > silence_s
 
 
 def _tasks(indexes: list[int]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from . import rows
+from . import rows, task_changes
 from .errors import UNREADABLE, AmbiguousId, EntityExists, EntityNotFound, UnknownJob
 from .job_index import JobIndex
 from .model import (
@@ -32,7 +32,7 @@ from .model import (
 from .payload import MAX_PAYLOAD_BYTES
 from .removal import Removal
 from .rows import GROUP, SHARD, Properties
-from .storage.limits import PROPERTY_BYTES, TRANSACTION_BYTES, payload_bytes, utf16_units
+from .storage.limits import PROPERTY_BYTES, utf16_units
 from .storage.ports import Condition, Delivery, Entity, Insert, Mode, Operation, Span, Tables, Update
 
 _OPEN = (Condition("status", "ne", Status.COMPLETED.value), Condition("status", "ne", Status.FAILED.value))
@@ -154,9 +154,9 @@ class Repository:
         partition = rows.shard_partition(stage.job_id, stage.number, stage.plan or "", first // SHARD)
         inserts: list[Insert] = []
         for index, params_json in enumerate(items, first):
-            properties = _planned(params_json, stage.round, now)
+            properties = task_changes.planned(params_json, stage.round, now)
             inserts.append(Insert(Entity(partition=partition, row=rows.task_row(index), properties=properties)))
-        for part in _cut(inserts):
+        for part in task_changes.cut(inserts):
             with contextlib.suppress(EntityExists):  # a doubtful write of ours: a plan id belongs to one planning
                 self._tables.transact(rows.TASKS, part)
 
@@ -290,15 +290,15 @@ class Repository:
         updates: list[Update] = []
         for task in tasks:
             if chosen is not None and task.ref.index not in chosen:
-                updates.append(_update(task.ref, task.etag, {"round": stage.round}))
+                updates.append(task_changes.update_of(task.ref, task.etag, {"round": stage.round}))
                 continue
             entity = Entity(
                 partition=rows.ref_partition(task.ref),
                 row=rows.task_row(task.ref.index),
-                properties=_planned(task.params_json, stage.round, now),
+                properties=task_changes.planned(task.params_json, stage.round, now),
             )
             updates.append(Update(entity, task.etag, Mode.REPLACE))
-        for part in _cut(updates):
+        for part in task_changes.cut(updates):
             self._tables.transact(rows.TASKS, part)
 
     def seal_again(self, chain: Chain, stage: StageRecord, now: datetime) -> None:
@@ -323,22 +323,24 @@ class Repository:
 
     def claim(self, ref: TaskRef, etag: str, owner: Owner, worker: str, now: datetime) -> str:
         """Mark a task `processing` for a delivery; return the new ETag. Raises EntityChanged, EntityNotFound."""
-        return self._merge_task(ref, etag, _claimed(owner, worker, now))
+        return self._merge_task(ref, etag, task_changes.claimed(owner, worker, now))
 
     def claim_all(self, tasks: Sequence[TaskRecord], owner: Owner, worker: str, now: datetime) -> list[str]:
         """Claim tasks of one shard, all or none; return the new ETags."""
-        changes = _claimed(owner, worker, now)
-        return self._tables.transact(rows.TASKS, [_update(task.ref, task.etag, changes) for task in tasks])
+        changes = task_changes.claimed(owner, worker, now)
+        return self._tables.transact(
+            rows.TASKS, [task_changes.update_of(task.ref, task.etag, changes) for task in tasks]
+        )
 
     def record_completed(self, ref: TaskRef, etag: str, result_json: str, now: datetime) -> str:
         """Record a task's result; return the new ETag."""
-        return self._merge_task(ref, etag, _completed(result_json, now))
+        return self._merge_task(ref, etag, task_changes.completed(result_json, now))
 
     def record_failed(
         self, ref: TaskRef, etag: str, failure: Failure, now: datetime, owner: Owner | None = None
     ) -> str:
         """Record a task's failure, for a new owner where one is given; return the new ETag."""
-        changes = _failed(failure, now)
+        changes = task_changes.failed(failure, now)
         if owner is not None:
             rows.put_owner(changes, owner)
         return self._merge_task(ref, etag, changes)
@@ -347,20 +349,20 @@ class Repository:
         self, ref: TaskRef, etag: str, attempt: int, not_before: datetime, failure: Failure, now: datetime
     ) -> str:
         """Queue a task again for another attempt, its owner kept; return the new ETag."""
-        return self._merge_task(ref, etag, _requeued(attempt, not_before, failure, now))
+        return self._merge_task(ref, etag, task_changes.requeued(attempt, not_before, failure, now))
 
     def record_all(self, ends: Sequence[End], now: datetime) -> None:
         """Record what attempts at tasks of one shard came to, in as few transactions as their size allows."""
         updates: list[Update] = []
         for end in ends:
             if end.failure is None:
-                changes = _completed(end.result_json, now)
+                changes = task_changes.completed(end.result_json, now)
             elif end.next_attempt is None:
-                changes = _failed(end.failure, now)
+                changes = task_changes.failed(end.failure, now)
             else:
-                changes = _requeued(end.next_attempt, end.not_before or now, end.failure, now)
-            updates.append(_update(end.ref, end.etag, changes))
-        for part in _cut(updates):
+                changes = task_changes.requeued(end.next_attempt, end.not_before or now, end.failure, now)
+            updates.append(task_changes.update_of(end.ref, end.etag, changes))
+        for part in task_changes.cut(updates):
             self._tables.transact(rows.TASKS, part)
 
     def release(self, tasks: Sequence[TaskRecord], owner: Owner, now: datetime) -> None:
@@ -373,14 +375,14 @@ class Repository:
                 "queued_at": rows.write_time(now),
             }
             rows.put_owner(changes, owner)
-            operations.append(_update(task.ref, task.etag, changes))
+            operations.append(task_changes.update_of(task.ref, task.etag, changes))
         self._tables.transact(rows.TASKS, operations)
 
     def settle(self, tasks: Sequence[TaskRecord], failure: Failure, key: str, now: datetime) -> None:
         """Fail queued tasks of one shard that are not to be started, in as few transactions as their size allows."""
-        changes = _failed(failure, now)
+        changes = task_changes.failed(failure, now)
         rows.put_owner(changes, Owner(key=key, message_id="stop", delivery=0))
-        for part in _cut([_update(task.ref, task.etag, changes) for task in tasks]):
+        for part in task_changes.cut([task_changes.update_of(task.ref, task.etag, changes) for task in tasks]):
             self._tables.transact(rows.TASKS, part)
 
     def report_progress(self, ref: TaskRef, etag: str, done: int, total: int, text: str, now: datetime) -> str:
@@ -632,71 +634,3 @@ class Repository:
                 if isinstance(value, bytes):
                     out += value
         return out.decode()
-
-
-def _claimed(owner: Owner, worker: str, now: datetime) -> Properties:
-    changes: Properties = {
-        "status": Status.PROCESSING.value,
-        "started_at": rows.write_time(now),
-        "worker": worker,
-    }
-    rows.put_owner(changes, owner)
-    return changes
-
-
-def _planned(params_json: str | None, round_: int, now: datetime) -> Properties:
-    properties: Properties = {
-        "row_version": rows.ROW_VERSION,
-        "status": Status.QUEUED.value,
-        "attempt": 1,
-        "round": round_,
-        "queued_at": rows.write_time(now),
-    }
-    rows.put_text(properties, "params", params_json)
-    return properties
-
-
-def _completed(result_json: str, now: datetime) -> Properties:
-    changes: Properties = {
-        "status": Status.COMPLETED.value,
-        "ended_at": rows.write_time(now),
-        "error_type": "",
-    }
-    rows.put_text(changes, "result", result_json)
-    return changes
-
-
-def _failed(failure: Failure, now: datetime) -> Properties:
-    changes: Properties = {"status": Status.FAILED.value, "ended_at": rows.write_time(now)}
-    rows.put_failure(changes, failure)
-    return changes
-
-
-def _requeued(attempt: int, not_before: datetime, failure: Failure, now: datetime) -> Properties:
-    changes: Properties = {
-        "status": Status.QUEUED.value,
-        "attempt": attempt,
-        "queued_at": rows.write_time(now),
-        "not_before": rows.write_time(not_before),
-    }
-    rows.put_failure(changes, failure)
-    return changes
-
-
-def _update(ref: TaskRef, etag: str, changes: Properties) -> Update:
-    return Update(Entity(partition=rows.ref_partition(ref), row=rows.task_row(ref.index), properties=changes), etag)
-
-
-def _cut(operations: Sequence[Insert | Update]) -> Iterator[list[Operation]]:
-    """Cut the operations on one partition into transactions that are not too large."""
-    part: list[Operation] = []
-    size = 0
-    for operation in operations:
-        operation_size = payload_bytes(operation.entity)
-        if part and size + operation_size > TRANSACTION_BYTES:
-            yield part
-            part, size = [], 0
-        part.append(operation)
-        size += operation_size
-    if part:
-        yield part

@@ -11,32 +11,20 @@ from __future__ import annotations
 
 import contextlib
 import random
-import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
 
+from .attempts import Attempts, Claim
 from .clock import Clock
-from .errors import CodeChanged, EntityChanged, EntityExists, EntityNotFound, JobIsBeingPurged, StoreUnavailable
+from .errors import EntityChanged, EntityExists, EntityNotFound, JobIsBeingPurged, StoreUnavailable
 from .events import Action, Event, Observer
-from .execution import Outcome, describe_exception, run_hook, run_task
+from .execution import Outcome, describe_exception, run_hook
 from .jobs import Jobs, LoadedJob
 from .messages import JOBS_QUEUE, TASKS_QUEUE, Incoming, Kind, Message
-from .model import (
-    Chain,
-    Failure,
-    JobRecord,
-    Owner,
-    StageRecord,
-    StageState,
-    Status,
-    Summary,
-    TaskRecord,
-    TaskRef,
-    task_id,
-)
+from .model import Chain, Failure, JobRecord, StageRecord, StageState, Status, Summary, TaskRecord, TaskRef, task_id
 from .outbox import (
     PAGE,
     Each,
@@ -57,10 +45,7 @@ from .storage.limits import DELAY_S
 from .storage.ports import Store
 from .submission import Submission, prepare
 from .summary import first_error, merge, summarise
-
-MAX_BACKOFF: Final = timedelta(minutes=10)
-PROGRESS_EVERY: Final = timedelta(seconds=15)
-CANCELLED_EVERY: Final = timedelta(seconds=5)
+from .switches import Switches
 
 _ANY = Codec(Any)
 
@@ -71,27 +56,6 @@ class Submitted:
 
     chain: Chain
     created: bool
-
-
-@dataclass(slots=True, kw_only=True)
-class Claim:
-    """A delivery's claim of a task: its ETag, which progress reports move on; and when the task last told or asked for something."""
-
-    etag: str
-    round: int
-    owner: Owner
-    reported_at: datetime | None = None
-    asked_at: datetime | None = None
-    is_cancelled: bool = False
-
-
-@dataclass(slots=True)
-class _Switch:
-    """Where the threads of this process meet that find a shard done."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    threads: int = 0
-    done: bool = False
 
 
 class Service:
@@ -120,11 +84,10 @@ class Service:
         self.observe = observe
         self.outbox = Outbox(store.queues, clock=clock, rng=rng, each=each)
         self._registry = registry
-        self._rng = rng
         self.worker = worker
         self.together = together
-        self._switches: dict[tuple[object, ...], _Switch] = {}
-        self._switch_lock = threading.Lock()
+        self.attempts = Attempts(self.repository, clock=clock, rng=rng)
+        self._switches = Switches()
 
     # submit
 
@@ -411,60 +374,9 @@ class Service:
         return new
 
     def _run(self, incoming: Incoming, loaded: LoadedJob, ref: TaskRef, params_json: str | None, claim: Claim) -> None:
-        attempt = self.attempt(loaded, ref, incoming.message.attempt, params_json, claim)
+        attempt = self.attempts.run(loaded, ref, incoming.message.attempt, params_json, claim)
         with self.together():
             return self._record(incoming, loaded, ref, attempt, claim)
-
-    def attempt(
-        self, loaded: LoadedJob, ref: TaskRef, number: int, params_json: str | None, claim: Claim
-    ) -> tuple[Outcome, timedelta | None]:
-        """Run a claimed task once; return what came of it and, if it is to be tried again, after which pause."""
-        lock = threading.Lock()
-
-        def report(done: int, total: int, text: str) -> None:
-            with lock:
-                now = self.clock.now()
-                if claim.reported_at is not None and now - claim.reported_at < PROGRESS_EVERY:
-                    return
-                claim.reported_at = now
-                with contextlib.suppress(EntityNotFound, StoreUnavailable):  # no reason for a task to end
-                    self._report(ref, claim, done, total, text)
-
-        def is_cancelled() -> bool:
-            with lock:
-                now = self.clock.now()
-                if claim.asked_at is None or now - claim.asked_at >= CANCELLED_EVERY:
-                    claim.asked_at = now
-                    with contextlib.suppress(StoreUnavailable):  # no reason for a task to end
-                        epoch = loaded.record.epoch
-                        claim.is_cancelled = self.repository.is_to_end_now(ref.job_id, epoch, claim.round)
-                return claim.is_cancelled
-
-        try:
-            stage = loaded.stage(ref.stage)
-        except CodeChanged as exc:
-            return Outcome(failure=describe_exception(exc), permanent=True), None
-        if params_json is None and stage.fan_out_function is not None:  # too large for the message
-            task = self.repository.find_task(ref)
-            params_json = task.params_json if task is not None else None
-        outcome = run_task(
-            loaded, stage, ref, attempt=number, params_json=params_json, report=report, is_cancelled=is_cancelled
-        )
-        if outcome.failure is None or outcome.permanent or number >= stage.options.max_attempts:
-            return outcome, None
-        return outcome, self._backoff(stage, number) if outcome.delay is None else outcome.delay
-
-    def _report(self, ref: TaskRef, claim: Claim, done: int, total: int, text: str) -> None:
-        """Note a task's progress while the row is this delivery's; recording finds out what becomes of it else."""
-        while True:
-            try:
-                claim.etag = self.repository.report_progress(ref, claim.etag, done, total, text, self.clock.now())
-                return
-            except EntityChanged:  # perhaps by an earlier report of ours that was doubtful
-                task = self.repository.find_task(ref)
-                if task is None or task.status is not Status.PROCESSING or task.owner != claim.owner:
-                    return
-                claim.etag = task.etag
 
     def _record(
         self,
@@ -510,12 +422,6 @@ class Service:
         action = Action.COMPLETED if failure is None else Action.RETRYING if retried else Action.FAILED
         text = "" if failure is None else f"{failure.type}: {failure.message}"
         self.observe(self.event(action, ref, attempt=attempt, text=text))
-
-    def _backoff(self, stage: Stage[Any, Any, Any], attempt: int) -> timedelta:
-        """Double the stage's delay for each attempt, with jitter from half to one and a half."""
-        doubled: timedelta = stage.options.retry_delay * 2.0 ** min(attempt - 1, 20)
-        most = max(MAX_BACKOFF, stage.options.retry_delay)
-        return min(doubled, most) * (0.5 + self._rng.random())
 
     def send_retry(self, message: Message, task: TaskRecord, *, delay: timedelta | None) -> None:
         """Send the message of the next attempt; without a delay (after a crash) it starts when its row says."""
@@ -587,28 +493,8 @@ class Service:
         if self.repository.has_open_task(ref):
             return None
         shard = (ref.job_id, ref.stage, ref.plan, message.round, ref.index // SHARD)
-        with self._at_the_switch(shard) as todo:
+        with self._switches.at(shard) as todo:
             return self._turn_out(message, ref) if todo else None
-
-    @contextlib.contextmanager
-    def _at_the_switch(self, shard: tuple[object, ...]) -> Generator[bool]:
-        """Let one thread of this process at a time do what follows a shard; tell whether it is still to be done.
-
-        The others wait for it and do it themselves when it fails: its message may be gone (another instance has taken
-        it over and deleted it), so nothing but the row of its task might remember.
-        """
-        with self._switch_lock:
-            switch = self._switches.setdefault(shard, _Switch())
-            switch.threads += 1
-        try:
-            with switch.lock:
-                yield not switch.done
-                switch.done = True
-        finally:
-            with self._switch_lock:
-                switch.threads -= 1
-                if not switch.threads:
-                    del self._switches[shard]
 
     def _turn_out(self, message: Message, ref: TaskRef) -> None:
         """Mark a shard that is done and go up as far as groups are complete; close the stage at the root."""

@@ -189,7 +189,8 @@ class stage:  # noqa: N801 - a decorator, used as @stage("name")
     `"stop"`, what has not started is not run any more, and the job fails; `"continue"`, the job goes on.
     `tolerated_failures` is how many tasks (an int), or what share of them (a float, rounded down), may fail before that.
     `max_parallel` is how many of the stage's tasks run at a time at most, wherever they run.
-    `timeout` is how long a task may show no sign of life (its start, `task.progress`) before `repair` hands it on.
+    `timeout` is how long a task may show no sign of life (its start, `task.progress`) before `repair` hands it on;
+    `batch` times as long where tasks share a message.
     `skip_if` is a function of the job context; when it is true the stage closes with 0 tasks, and the job goes on.
     `batch` (1 to 100) is how many small tasks share one message, one claim and one record; not with `max_parallel`.
     """
