@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from invariants import check_invariants
 from jobkit.runtime.errors import JobIsBeingPurged, NotToBePurged, UnknownJob
 from jobkit.runtime.model import JobRecord, Status
 from jobkit.runtime.operator import Operator
+from jobkit.runtime.outbox import one_after_another
 from jobkit.runtime.purging import Purging
 from jobkit.runtime.selection import Selection
 from samples import one_stage, two_stages
@@ -68,6 +69,39 @@ def test_nothing_of_a_job_is_left_and_other_jobs_are_as_they_were(drive: Drive, 
         driver.job(job_id)
     assert driver.finish("two_stages", {"n": n})["status"] == "completed"
     check_invariants(driver.store, other)
+
+
+def test_two_purges_of_a_job_at_once_count_each_row_once(drive: Drive):
+    driver = drive(two_stages())
+    job_id = driver.finish("two_stages", {"n": 250})["job_id"]
+    removal = driver.repository.removal
+    removal.begin(job_of(driver, job_id))
+    job = job_of(driver, job_id)
+    others: list[int] = []
+
+    def beside(parts: Iterable[Any], delete: Callable[[Any], None]) -> None:
+        others.extend(removal.remove(job, one_after_another))  # when this one has read its rows
+        one_after_another(parts, delete)
+
+    own = list(removal.remove(job, beside))
+
+    assert (sum(others), sum(own)) == (1 + 2 + 2 * (250 + 3), 0)
+
+
+def test_a_purge_that_is_interrupted_tells_what_it_has_deleted_till_then(drive: Drive):
+    driver = drive(two_stages())
+    job = job_of(driver, driver.finish("two_stages", {"n": 250})["job_id"])
+    rows: list[int] = []
+
+    def interrupted(parts: Iterable[Any], delete: Callable[[Any], None]) -> None:
+        delete(next(iter(parts)))
+        raise KeyboardInterrupt
+
+    driver.service.outbox.each = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        Purging(driver.service).purge(job, rows.append)
+
+    assert rows == [3]  # the markers of its shards
 
 
 def test_long_results_lists_of_earlier_ones_audits_and_lost_plans_go_too(drive: Drive):

@@ -51,20 +51,29 @@ class Removal:
     def _remove(
         self, job: JobRecord, each: Each[Any], table: str, partition: str | Span, rows_of: Span | None = None
     ) -> Iterator[int]:
+        deleted: list[int] = []
+
         def delete(part: list[Operation]) -> None:
             try:
                 self._tables.transact(table, part)
+                deleted.append(len(part))
             except (EntityChanged, EntityNotFound):  # a late marker, or another removal: row by row
                 for operation in part:
                     with contextlib.suppress(EntityChanged, EntityNotFound):
                         self._tables.transact(table, [operation])
+                        deleted.append(1)
 
         found = self._deletions(self._tables.query(table, partition, rows=rows_of, select=()))
         while parts := list(islice(found, _AT_ONCE)):
             if not self._is_marked(job):
                 return
-            each(parts, delete)
-            yield sum(map(len, parts))
+            deleted.clear()
+            try:
+                each(parts, delete)
+            except KeyboardInterrupt:
+                yield sum(deleted)
+                raise
+            yield sum(deleted)
 
     @staticmethod
     def _deletions(found: Iterator[Entity]) -> Iterator[list[Operation]]:
