@@ -261,15 +261,17 @@ def test_what_takes_long_to_import_is_there_for_a_later_key_and_no_process_is_le
 def test_bash_itself_is_answered_with_the_words_alone(tiles: Path, jobkit: InProcess):
     """The script in a real bash, which starts jobkit as a shell does."""
     script = jobkit("completion", "bash").out
+    job_id = jobkit("submit", "tiles", "--store", "local:other.db", "--json").document["job_id"]
     tiles.with_name("broken.py").write_text("raise SystemExit('broken')\n")
     typed = 'COMP_WORDS=({}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _jobkit jobkit; printf "%s|" "${{COMPREPLY[@]}}"; echo\n'
-    lines = ['jobkit run ""', "jobkit run tiles --kind = t", 'jobkit "it\'s" ""', "jobkit re"]
+    in_other = 'jobkit cancel --store = local : other.db ""'  # as bash takes it apart
+    lines = ['jobkit run ""', "jobkit run tiles --kind = t", in_other, 'jobkit "it\'s" ""', "jobkit re"]
     text = f"jobkit() {{ '{sys.executable}' -m jobkit \"$@\"; }}\n" + script + "".join(map(typed.format, lines))
 
     done = subprocess.run(["bash", "--norc"], input=text, capture_output=True, text=True, timeout=60)
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == ["hello_worlds|tiles|", "tif|", "|", "repair|retry|"]
+    assert done.stdout.splitlines() == ["hello_worlds|tiles|", "tif|", f"{job_id[:12]}|", "|", "repair|retry|"]
 
 
 @pytest.mark.parametrize(

@@ -53,10 +53,26 @@ def main() -> NoReturn:
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, GIVE_UP_S)  # a store on a hanging disk: this ends it
     with contextlib.suppress(Exception):
-        found = candidates(os.environ.get(WORDS, "").split(BETWEEN), Path.cwd())
+        shell = os.environ[SHELL]
+        words = os.environ.get(WORDS, "").split(BETWEEN)
+        found = candidates(_rejoined(words) if shell == "bash" else words, Path.cwd())
         with os.fdopen(1, "wb") as writing:
-            writing.write(_written(found, os.environ[SHELL]).encode())
+            writing.write(_written(found, shell).encode())
     os._exit(0)  # nothing that was imported has an end to wait for
+
+
+def _rejoined(words: Iterable[str]) -> list[str]:
+    """Put together what bash has taken for three words: `local:jobs.db`."""
+    whole: list[str] = []
+    is_after_colon = False
+    for word in words:
+        is_colon = word.strip(":") == "" != word
+        if whole and (is_colon or is_after_colon):
+            whole[-1] += word
+        else:
+            whole.append(word)
+        is_after_colon = is_colon
+    return whole
 
 
 def candidates(words: Sequence[str], folder: Path, maker: Maker = apart) -> list[Candidate]:
