@@ -347,15 +347,12 @@ def test_poison_that_waits_for_a_worker(drive_faulty: DriveFaulty, store: Store,
         clock.advance(31)
 
     found = look(driver, store, job_id)
+    nobody = look(driver, store, job_id, living=lambda: 0)
 
-    assert findings(found) == [
-        (
-            "waiting",
-            "poison waiting",
-            "1 message in queue tasks-poison: task 0 was delivered too often",
-            "a worker fails what it was for, and the job goes on: jobkit worker",
-        )
-    ]
+    text = "1 message in queue tasks-poison: task 0 was delivered too often, and a worker fails that task for it"
+    remedy = "jobkit worker; or to try it again: jobkit poison requeue --job ID"
+    assert findings(found) == [("waiting", "poison waiting", text, remedy)]
+    assert verdict_of(nobody) == f"stuck: {text}"
     driver.run()
     assert findings(look(driver, store, job_id)) == [
         (

@@ -191,14 +191,13 @@ class _Judge:
             if found:
                 first = found[0].message
                 what = f"task {first.first}" if first.kind is Kind.TASK else f"its {first.kind.value} message"
-                text = (
-                    f"{counted(len(found), 'message')} in queue {name}{POISON_SUFFIX}: {what} was delivered too often"
-                )
+                messages = f"{counted(len(found), 'message')} in queue {name}{POISON_SUFFIX}"
+                fails = "that task" if first.kind is Kind.TASK else "the job"
                 yield Finding(
                     name="poison waiting",
-                    weight=Weight.WAITING,
-                    evidence=text,
-                    remedy=f"a worker fails what it was for, and the job goes on: {self._found.worker()}",
+                    weight=Weight.STUCK if self._evidence.living == 0 else Weight.WAITING,
+                    evidence=f"{messages}: {what} was delivered too often, and a worker fails {fails} for it",
+                    remedy=f"{self._found.worker()}; or to try it again: {self._found.requeue()}",
                 )
 
     def _cancel(self, stage: StageRecord | None) -> Iterator[Finding]:

@@ -96,6 +96,10 @@ class Findings:
         """Return a command for this job."""
         return " ".join(["jobkit", verb, self._job.job_id[:12], *words]) + self._evidence.options
 
+    def requeue(self) -> str:
+        """Return the command that has the job's poison messages tried again."""
+        return f"jobkit poison requeue --job {self._job.job_id[:12]}{self._evidence.options}"
+
     def worker(self) -> str:
         """Return how an instance is started."""
         can_be_an_app = self._evidence.options and self._evidence.living is None  # no app works on a local store
