@@ -23,6 +23,7 @@ from invariants import Written, check_invariants, outcome
 from jobkit.local.memory import MemoryStore
 from jobkit.runtime.processing import QUEUES
 from jobkit.runtime.storage.ports import Delivery, Store
+from moments import Moment
 
 T = TypeVar("T")
 
@@ -111,21 +112,19 @@ class Schedule:
     def __init__(
         self,
         subject: Subject,
-        strategy: Strategy,
         *,
         workers: int,
         crashes: int = 0,
         expiries: int = 0,
         submits: int = 1,
     ) -> None:
-        """Allow for so many deaths of an instance, and so many moments at which all leases run out at once."""
+        """Submit the job so many times; allow for so many deaths of an instance, and so often the end of all leases."""
         self.clock = ManualClock()
         self._memory = MemoryStore(clock=self.clock, rng=random.Random(7))
         self.faulty = Interleaved(self._memory.store, self)
         self._subject = subject
         subject.hooks.clear()
-        self._strategy = strategy
-        self._crashes, self._expiries, self._submits = crashes, expiries, submits
+        self._crashes, self._expiries = crashes, expiries
         self._workers = [
             Worker(
                 n,
@@ -142,13 +141,13 @@ class Schedule:
         ]
         self._running: Worker | None = None
         self._calls = 0
-        self.job_id = ""
+        job = subject.job
+        for worker in self._workers[:submits]:
+            self.job_id = worker.driver.submit(subject.controller.job_type, job.params, **job.how)
 
-    def run(self) -> dict[str, Any]:
+    def run(self, strategy: Strategy) -> dict[str, Any]:
         """Run the job to its end, check all invariants and return what it came to."""
-        job = self._subject.job
-        for worker in self._workers[: self._submits]:
-            self.job_id = worker.driver.submit(self._subject.controller.job_type, job.params, **job.how)
+        self._strategy = strategy
         self._main = getcurrent()
         for worker in self._workers:
             worker.turn = greenlet(self._work)
@@ -247,6 +246,20 @@ class Schedule:
 
     def _lengths(self) -> dict[str, int]:
         return {queue: self.faulty.real.queues.length(queue) for queue in QUEUES}
+
+
+class Schedules:
+    """A job that is run again and again, in one order after another: it is submitted once."""
+
+    def __init__(self, subject: Subject, **how: Any) -> None:
+        """Submit it; `how` is what a schedule takes."""
+        self.schedule = Schedule(subject, **how)
+        self._submitted = Moment(self.schedule)
+
+    def run(self, strategy: Strategy) -> dict[str, Any]:
+        """Run it to its end from where it was submitted; return what it came to."""
+        self._submitted.put_back()
+        return self.schedule.run(strategy)
 
 
 @dataclass

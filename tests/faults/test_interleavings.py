@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fault_cases import JOBS, Job, Subject, differences
-from interleaving import Path, Schedule, Walk, every_path
+from interleaving import Path, Schedule, Schedules, Walk, every_path
 from samples import two_stages
 from schedules import distinct_schedules
 
@@ -79,16 +79,16 @@ def test_every_order_with_few_preemptions_comes_to_the_same(
     stages: list[str], how: dict[str, Any], preemptions: int, paths: int, distinct: int
 ):
     subject = Subject(Job(make=two_stages, params={"n": 2}, how={"stages": stages}))
-    expected = Schedule(subject, Path(), workers=1).run()
+    expected = Schedule(subject, workers=1).run(Path())
+    schedules = Schedules(subject, **how)
 
     orders: set[int] = set()
 
     def run(path: Path) -> None:
-        schedule = Schedule(subject, path, **how)
-        path.state = schedule.state
-        found = schedule.run()
+        path.state = schedules.schedule.state
+        found = schedules.run(path)
         assert found == expected, f"{path.made}: {differences(found, expected)}"
-        orders.add(schedule.order())
+        orders.add(schedules.schedule.order())
 
     # Paths that differ only in the turns of calls that touch nothing in common part again before they meet.
     assert (every_path(run, preemptions=preemptions, most=100_000), len(orders)) == (paths, distinct)
@@ -97,9 +97,13 @@ def test_every_order_with_few_preemptions_comes_to_the_same(
 def test_a_seed_gives_the_same_run_each_time():
     job, how = KINDS["two stages of 4, 4 instances, two of each"]
     subject = Subject(job)
-    schedules = [Schedule(subject, Walk.of(11), **how) for _ in range(5)]
+    schedules = Schedules(subject, **how)
+    fresh = Schedule(subject, **how)
 
-    for schedule in schedules:
-        schedule.run()
+    orders: set[int] = set()
+    for seed in (11, 12, 11, 11):
+        schedules.run(Walk.of(seed))
+        orders.add(schedules.schedule.order() if seed == 11 else 0)
+    fresh.run(Walk.of(11))
 
-    assert len({schedule.order() for schedule in schedules}) == 1
+    assert orders == {0, fresh.order()}

@@ -14,7 +14,7 @@ from clocks import ManualClock
 from driver import Crash, Driver, new_store
 from fault_cases import JOBS, Job, Subject, differences, every_poison, every_single_fault
 from faulty import Faulty, Kind
-from interleaving import Path, Schedule, Walk
+from interleaving import Path, Schedule, Schedules, Walk
 from invariants import check_invariants
 from jobkit.runtime.messages import decode_message, encode_message
 from jobkit.runtime.model import Owner
@@ -51,9 +51,10 @@ def schedules(name: str, **how: Any) -> Hunt:
 
 def _schedules(job: Job, how: dict[str, Any]) -> list[str]:
     subject = Subject(job)
-    expected = Schedule(subject, Path(), workers=1).run()
+    expected = Schedule(subject, workers=1).run(Path())
+    schedules = Schedules(subject, **how)
     for seed in range(400):
-        found = Schedule(subject, Walk.of(seed), **how).run()
+        found = schedules.run(Walk.of(seed))
         if found != expected:
             return [differences(found, expected)]
     return []
