@@ -107,6 +107,23 @@ def test_batches_whose_messages_were_lost_are_sent_as_batches(drive_faulty: Driv
     assert_ends(driver, job_id, history=faulty.history)
 
 
+def test_more_than_a_page_of_tasks_whose_messages_were_lost_is_left_to_the_dispatch(
+    drive_faulty: DriveFaulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("outbox", "service"):
+        monkeypatch.setattr(f"jobkit.runtime.{module}.PAGE", 100)
+    driver, faulty = drive_faulty(one_stage(index, batch=50))
+    job_id = driver.submit("one_stage", {"n": 250})
+    driver.run(deliveries=4)  # the plan, and a dispatch of each page
+    lost = lose_messages(driver)
+    before = len(faulty.calls)
+
+    assert [name for name, _ in mend(driver, job_id)] == ["sent, but lost"]
+    sent = [call.place for call in faulty.calls[before:] if call.verb == "send"]
+    assert (lost, sent) == (5, ["jobs"] * 3)
+    assert_ends(driver, job_id, history=faulty.history)
+
+
 def test_of_a_lane_only_the_head_is_sent(drive_faulty: DriveFaulty) -> None:
     driver, faulty = drive_faulty(one_stage(index, max_parallel=2))
     job_id = driver.submit("one_stage", {"n": 9})

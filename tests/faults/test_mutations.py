@@ -214,7 +214,7 @@ CAUGHT: dict[str, tuple[Hunt, str]] = {
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have shards and groups of two, so that four tasks need two shards, and no more turns than take part in a rule."""
     monkeypatch.setattr("jobkit.runtime.turns.MAX_SPENT", 5)
-    for module in ("rows", "service", "repository", "settling", "outbox", "reopening", "resending"):
+    for module in ("rows", "service", "repository", "settling", "outbox", "reopening"):
         monkeypatch.setattr(f"jobkit.runtime.{module}.SHARD", 2)
     for module in ("rows", "service", "repository"):
         monkeypatch.setattr(f"jobkit.runtime.{module}.GROUP", 2)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 
 from .messages import TASKS_QUEUE
 from .model import Chain, StageRecord, Status, TaskRecord
-from .outbox import batches, task_message
-from .rows import SHARD
+from .outbox import task_message
 from .service import Service
 
 
@@ -40,22 +38,18 @@ class Waiting:
 
 
 def send_waiting(service: Service, chain: Chain, stage: StageRecord) -> None:
-    """Send the messages of all tasks that wait for one; a second one of a task does no harm."""
+    """Send the messages of all tasks that wait for one; a second one of a task does no harm.
+
+    First attempts of a stage without lanes are dispatched, in ranges where they are many.
+    """
     waiting = Waiting(stage, service.clock.now())
-    tasks = (task for task in service.repository.states_of_tasks(stage) if waiting.has(task))
-    for first, size in _alike(tasks, stage.policy.batch):
-        service.outbox.send(TASKS_QUEUE, task_message(chain.job.epoch, stage, first, size))
-
-
-def _alike(tasks: Iterator[TaskRecord], batch: int) -> Iterator[tuple[TaskRecord, int]]:
-    """Put first attempts together in batches; a later attempt goes alone."""
-    run: list[TaskRecord] = []
-    for task in tasks:
-        if task.attempt > 1:
-            yield task, 1
+    first, last = -1, -1
+    for task in service.repository.states_of_tasks(stage):
+        if not waiting.has(task):
             continue
-        run.append(task)
-        if len(run) == SHARD:
-            yield from batches(run, batch)
-            run = []
-    yield from batches(run, batch)
+        if stage.policy.max_parallel or task.attempt > 1:
+            service.outbox.send(TASKS_QUEUE, task_message(chain.job.epoch, stage, task))
+        else:
+            first, last = (task.ref.index if first < 0 else first), task.ref.index
+    if first >= 0:
+        service.dispatch(chain.job, stage, first, last - first + 1)
