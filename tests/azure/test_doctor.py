@@ -65,7 +65,7 @@ def test_an_app_on_its_account_is_sound_and_no_queue_of_doctors_is_left(jobkit: 
     assert (done.code, [name for name, _, _ in not_ok(done.document)]) == (0, ["settings in Azure"])
     found = {finding["name"]: finding["evidence"] for finding in done.document["findings"]}
     assert {name: found[name] for name in ("reachable", "writable", "round trip")} == {
-        "reachable": "the azure store: tables and queues answer; 0 messages wait in jobs",
+        "reachable": "the azure store: tables and queues answer; 0 in jobs",
         "writable": "a row was written, read back and deleted",
         "round trip": "a message came back from a queue as the app reads it (base64)",
     }

@@ -65,6 +65,20 @@ def test_retry_by_a_filter_takes_the_failed_ones_cancel_and_repair_the_open_ones
     assert ids(jobkit, "cancel", "--type", "hello_worlds", "--yes") == [hello]
 
 
+def test_retry_by_a_filter_leaves_what_was_cancelled_and_by_its_id_takes_it(jobkit: InProcess):
+    failed = submit(jobkit, "run", "odd", "--n", "1")
+    cancelled = submit(jobkit, "submit", "odd", "--n", "2")
+    jobkit("cancel", cancelled, "--yes")
+    assert jobkit("run", "odd", "--n", "2").code == 1
+
+    by_filter = jobkit("retry", "--status", "failed", "--json", "--dry-run")
+    named = jobkit("retry", cancelled, "--json", "--dry-run")
+
+    assert (by_filter.code, [job["job_id"] for job in by_filter.document["jobs"]]) == (0, [failed])
+    assert by_filter.err == "left out: 1 job, cancelled (named, they are retried)\n"
+    assert (named.code, [job["job_id"] for job in named.document["jobs"]]) == (0, [cancelled])
+
+
 def test_a_filter_that_finds_nothing_says_so(jobkit: InProcess):
     submit(jobkit, "run", "odd", "--n", "2")
 

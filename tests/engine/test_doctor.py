@@ -73,7 +73,7 @@ def test_a_store_is_asked_and_written_to_and_left_as_it_was(drive: Drive):
     found = [*check_reachable(access(driver), store(driver)), *check_writable(store(driver))]
 
     assert told(iter(found)) == [
-        ("reachable", "ok", "here: tables and queues answer; 0 messages wait in jobs"),
+        ("reachable", "ok", "here: tables and queues answer; 0 in jobs"),
         ("writable", "ok", "a row was written, read back and deleted"),
     ]
     assert driver.everything() == before

@@ -197,7 +197,7 @@ def test_rows_that_list_jobs_which_are_gone_go_after_an_hour(drive: Drive):
     assert (left, list(driver.repository.index.recent())) == (["died over its submit"], [])
 
 
-def test_a_job_that_is_being_purged_is_neither_retried_nor_submitted(drive: Drive):
+def test_a_job_that_is_being_purged_is_neither_retried_repaired_nor_submitted(drive: Drive):
     driver = drive(one_stage(broken))
     job_id = driver.finish("one_stage", {"n": 1})["job_id"]
     driver.repository.removal.begin(job_of(driver, job_id))
@@ -209,6 +209,8 @@ def test_a_job_that_is_being_purged_is_neither_retried_nor_submitted(drive: Driv
         assert str(refused.value) == text
     with pytest.raises(JobIsBeingPurged):
         Operator(driver.service, by="ann").retry(job_id)
+    with pytest.raises(JobIsBeingPurged):
+        Operator(driver.service, by="ann").repair(job_id)
 
     assert purge(driver, older_than_days=0) == 3
     assert rows_of(driver) == EMPTY

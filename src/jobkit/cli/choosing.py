@@ -18,6 +18,7 @@ from jobkit.runtime.errors import (
     NothingToRetry,
     OptionsContradict,
     UnknownJob,
+    WasCancelled,
 )
 from jobkit.runtime.figures import counted
 from jobkit.runtime.model import Status
@@ -33,6 +34,7 @@ from .stores import store_option
 _LEFT_OUT: Final[dict[type[JobkitError], str]] = {
     JobHasEnded: "ended already",
     NothingToRetry: "nothing to retry",
+    WasCancelled: "cancelled (named, they are retried)",
     UnknownJob: "purged meanwhile",
 }
 

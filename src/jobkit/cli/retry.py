@@ -34,7 +34,9 @@ def main(
         operator = Operator(chosen.service, by=who())
 
         def retry(job_id: str) -> None:
-            chain, choice = operator.retry(job_id, reason=reason, stage=stage, tasks=tasks, dry_run=dry_run)
+            chain, choice = operator.retry(
+                job_id, reason=reason, stage=stage, tasks=tasks, dry_run=dry_run, is_named=not wanted.is_filter
+            )
             done.append(retry_document(chain, choice, retried=not dry_run))
             if not json:
                 write_out(f"job {job_id[:12]} {chain.job.job_type}: {_what(chain, choice)}\n")

@@ -15,7 +15,7 @@ from .figures import counted
 from .findings import LOST, Findings
 from .inspected import Diagnosis, Finding, Weight
 from .messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE, Kind
-from .model import Failure, StageRecord, StageState, Status
+from .model import CANCELLED, Failure, StageRecord, StageState, Status
 from .task_diagnosis import TaskJudge
 
 _CHANGED: Final = "the code has changed since the job was submitted"
@@ -64,7 +64,7 @@ class _Judge:
         failures = [group.failure for stage in self._evidence.chain.stages for group in stage.summary.errors]
         causes = list(self._causes([*failures, *([error] if error is not None else [])]))
         yield from causes
-        if error is not None and error.type != "Cancelled" and not causes:
+        if error is not None and not self._job.was_cancelled and not causes:
             yield self._failed(error)
         if self._evidence.is_listed:
             yield Finding(
@@ -203,7 +203,7 @@ class _Judge:
     def _cancel(self, stage: StageRecord | None) -> Iterator[Finding]:
         asked = [seen for seen in self._found.queue(JOBS_QUEUE).seen if seen.message.kind in _CANCELS]
         if stage is not None and stage.stop:
-            is_cancel = stage.error is not None and stage.error.type == "Cancelled"
+            is_cancel = stage.error is not None and stage.error.type == CANCELLED
             why = "" if stage.error is None else f": {stage.error.message.splitlines()[0]:.200}"
             yield self._found.note("being cancelled" if is_cancel else "being stopped", f"no further task starts{why}")
         elif asked:

@@ -239,6 +239,15 @@ class NothingToRetry(JobkitError):
         super().__init__(f"job {job_id[:12]} {what}: there is nothing to retry")
 
 
+class WasCancelled(JobkitError):
+    """Raised when a filter over failed jobs has found one to retry that somebody has cancelled."""
+
+    def __init__(self, *, job_id: str) -> None:
+        """Name the job."""
+        self.job_id = job_id
+        super().__init__(f"job {job_id[:12]} was cancelled: it is retried when it is named")
+
+
 class InvalidRetry(WrongUsage):
     """Raised when what of a job is to be retried is not there."""
 

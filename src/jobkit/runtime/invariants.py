@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from .model import Chain, StageRecord, StageState, Status, TaskRecord
+from .model import CANCELLED, Chain, StageRecord, StageState, Status, TaskRecord
 from .repository import Repository
 
 #: Of one kind in one stage: a million broken tasks are told by the first ones.
 MOST_TOLD: Final = 20
 _OPEN: Final = (StageState.PLANNING, StageState.SEALED, StageState.REOPENING)
 #: The errors with which a stage may be closed while a retry was still giving its tasks another round.
-_GIVEN_UP: Final = ("Cancelled", "PoisonMessage")
+_GIVEN_UP: Final = (CANCELLED, "PoisonMessage")
 
 
 def broken_invariants(repository: Repository, chain: Chain) -> list[str]:

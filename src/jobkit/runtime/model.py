@@ -94,6 +94,10 @@ class Policy:
         return min(task_count, self.max_parallel) if self.max_parallel else task_count
 
 
+#: The type of a cancelled job's failure.
+CANCELLED: Final = "Cancelled"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Why a task or a job failed: the exception's type and text and the tail of its traceback."""
@@ -170,6 +174,11 @@ class JobRecord:
     error: Failure | None = None
     is_purging: bool = False
     etag: str = field(default="", compare=False)
+
+    @property
+    def was_cancelled(self) -> bool:
+        """Whether the job has failed because somebody has cancelled it."""
+        return self.error is not None and self.error.type == CANCELLED
 
     def next_stage(self, number: int) -> int | None:
         """Return the number of the stage after `number`, None when it is the last of this job."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from .errors import EntityChanged, EntityExists, EntityNotFound, JobHasEnded, JobIsBeingPurged, UnknownJob
+from .errors import EntityChanged, EntityExists, EntityNotFound, JobHasEnded, JobIsBeingPurged, UnknownJob, WasCancelled
 from .messages import JOBS_QUEUE, Kind
 from .model import Audit, Chain, JobRecord
 from .outbox import job_message
@@ -49,6 +49,7 @@ class Operator:
         stage: str | None = None,
         tasks: Sequence[str] = (),
         dry_run: bool = False,
+        is_named: bool = True,
     ) -> tuple[Chain, Choice]:
         """Begin another round of a job: what completed is kept, what failed runs again, and the stages after it too.
 
@@ -56,13 +57,16 @@ class Operator:
         of its `tasks` by their ids or, with the stage, by their indexes: then the other failed ones stay failed and count
         again. Again is safe: while the round goes on, its message is sent once more.
         Returns the job as it was, and what runs again; with `dry_run` that is all.
-        Raises UnknownJob, NothingToRetry, InvalidRetry, JobIsBeingPurged.
+        One that was cancelled is left unless it `is_named`: a filter over failed jobs may not mean it.
+        Raises UnknownJob, NothingToRetry, InvalidRetry, WasCancelled, JobIsBeingPurged.
         """
         repository = self._service.repository
         reopening = Reopening(self._service)
         is_noted = False
         while True:
             chain = repository.get_chain(job_id)
+            if chain.job.was_cancelled and not is_named:
+                raise WasCancelled(job_id=job_id)
             choice = choose(repository, chain, stage=stage, tasks=tasks)
             if dry_run:
                 return chain, choice
@@ -82,6 +86,8 @@ class Operator:
         `force` takes for lost what waits, and for dead what runs in a stage without a timeout.
         """
         look = Repair(self._service).look(job_id, force=force, note=not dry_run)
+        if look.chain.job.is_purging:
+            raise JobIsBeingPurged(job_id=job_id)
         if look.findings and not dry_run:
             self.note(look.chain.job, "repair: " + ", ".join(finding.name for finding in look.findings), reason)
             for finding in look.findings:

@@ -12,7 +12,7 @@ from typing import Final
 
 from .errors import EntityChanged
 from .messages import Incoming, Kind, Message
-from .model import Failure, StageRecord, StageState, TaskRef
+from .model import CANCELLED, Failure, StageRecord, StageState, TaskRef
 from .outbox import PAGE, stage_message
 from .rows import SHARD
 from .service import Service, ref_of, stopped_failure
@@ -38,7 +38,7 @@ class Settling:
     def cancel(self, incoming: Incoming) -> None:
         """Fail a job at whatever stage it is: what has not started is settled, what runs ends by itself."""
         message = incoming.message
-        self.stop_stage(message, None, Failure(type="Cancelled", message=message.reason))
+        self.stop_stage(message, None, Failure(type=CANCELLED, message=message.reason))
 
     def _reason_of(self, message: Message) -> Failure:
         """Return why a stage is stopped: what the message says, or the failure of the task that it names."""

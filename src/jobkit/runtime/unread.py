@@ -16,11 +16,21 @@ from .errors import (
     NothingToRetry,
     NotToBePurged,
     UnknownJob,
+    WasCancelled,
 )
 from .model import JobRecord, Listed
 
 #: What one job may refuse, and is no reason to leave the others.
-REFUSALS: Final = (JobHasEnded, NothingToRetry, InvalidRetry, NotToBePurged, JobIsBeingPurged, UnknownJob, *UNREADABLE)
+REFUSALS: Final = (
+    JobHasEnded,
+    NothingToRetry,
+    WasCancelled,
+    InvalidRetry,
+    NotToBePurged,
+    JobIsBeingPurged,
+    UnknownJob,
+    *UNREADABLE,
+)
 _SHOWN: Final = 12
 
 

@@ -8,13 +8,13 @@ from typing import Final
 
 from jobkit.runtime.figures import counted, left_s, span_text
 from jobkit.runtime.inspected import Count, Diagnosis, Inspected, Weight
-from jobkit.runtime.model import Chain, Failure, StageRecord, StageState, Status
+from jobkit.runtime.model import CANCELLED, Chain, Failure, StageRecord, StageState, Status
 from jobkit.runtime.summary import merge
 
 from .duration import duration_text
 
 #: Failures that jobkit itself words; any other's text may say little without its type (KeyError: 'name').
-_TELLING: Final = ("StageFailed", "Stopped", "Cancelled", "PoisonMessage")
+_TELLING: Final = ("StageFailed", "Stopped", CANCELLED, "PoisonMessage")
 
 
 def verdict_of(found: Inspected) -> str:

@@ -91,7 +91,7 @@ def check_reachable(access: Access, opened: Opened) -> Iterator[Finding]:
     queues, index = opened.ports.queues, opened.service.repository.index
     waiting = queues.length(JOBS_QUEUE)
     next(iter(index.active()), None)
-    yield _TELL.ok("reachable", f"{access.name}: tables and queues answer; {waiting} messages wait in {JOBS_QUEUE}")
+    yield _TELL.ok("reachable", f"{access.name}: tables and queues answer; {waiting} in {JOBS_QUEUE}")
 
 
 def check_writable(opened: Opened) -> Iterator[Finding]:

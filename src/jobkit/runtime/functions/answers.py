@@ -24,6 +24,7 @@ from jobkit.runtime.errors import (
     PayloadTooLarge,
     SourcesUnknown,
     StoreUnavailable,
+    WasCancelled,
     WrongUsage,
 )
 
@@ -34,6 +35,7 @@ _STATUS: Final[tuple[tuple[type[JobkitError], HTTPStatus], ...]] = (
     (NotFound, HTTPStatus.NOT_FOUND),
     (JobHasEnded, HTTPStatus.CONFLICT),
     (NothingToRetry, HTTPStatus.CONFLICT),
+    (WasCancelled, HTTPStatus.CONFLICT),
     (NotToBePurged, HTTPStatus.CONFLICT),
     (JobIsBeingPurged, HTTPStatus.CONFLICT),
     (SourcesUnknown, HTTPStatus.CONFLICT),

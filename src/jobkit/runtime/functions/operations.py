@@ -81,7 +81,7 @@ def retry_jobs(app: App, request: func.HttpRequest) -> func.HttpResponse:
     reason, stage, dry_run = body.text("reason") or "", body.text("stage"), body.flag("dry_run")
 
     def retry(job_id: str) -> dict[str, Any]:
-        chain, choice = operator.retry(job_id, reason=reason, stage=stage, dry_run=dry_run)
+        chain, choice = operator.retry(job_id, reason=reason, stage=stage, dry_run=dry_run, is_named=not body.is_filter)
         return retry_document(chain, choice, retried=not dry_run)
 
     refused: list[Refused] = []
