@@ -322,7 +322,14 @@ def test_a_job_is_diagnosed(made: MadeApp, client: Client):
             "schema": 1,
             "job_id": failed["job_id"],
             "status": "failed",
-            "findings": [],
+            "findings": [
+                {
+                    "name": "failed",
+                    "weight": "note",
+                    "evidence": "1 of 9 tasks of stage 1 Try",
+                    "remedy": f"mend the cause, then jobkit retry {failed['job_id'][:12]}",
+                }
+            ],
             "unchecked": [],
             "broken": [],
         },

@@ -20,8 +20,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     before = set(sys.modules)
     yield tmp_path
     for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
+        if any(place.startswith(str(tmp_path)) for place in _places(name)):
             del sys.modules[name]
+
+
+def _places(name: str) -> list[str]:
+    """Return where a module is from; one without a file is a namespace of folders."""
+    module = sys.modules[name]
+    return [getattr(module, "__file__", None) or "", *map(str, getattr(module, "__path__", ()))]
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_whatever_the_order_of_calls_the_job_comes_to_the_same(name: str):
 @pytest.mark.parametrize(
     ("stages", "how", "preemptions", "paths", "distinct"),
     [
-        (["1"], {"workers": 2}, 3, 700, 76),
+        (["1"], {"workers": 2}, 3, 700, 74),
         (["1"], {"workers": 2, "expiries": 1}, 2, 935, 198),
         (["1"], {"workers": 2, "crashes": 1}, 2, 446, 211),
     ],

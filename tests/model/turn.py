@@ -81,7 +81,7 @@ class Turn:
         return [entry.row for key, entry in self.rows.items() if key[: len(prefix)] == prefix and entry.row is not None]
 
     def all_of(self, *kinds):
-        self._begin(f"read all of {', '.join(kinds)}")
+        self.begin(lambda: f"read all of {', '.join(kinds)}")
         found = [(key, entry) for key, entry in self.rows.items() if key[0] in kinds and entry.row is not None]
         return tuple(sorted(found, key=repr))
 
