@@ -271,6 +271,18 @@ def test_the_rows_of_one_job(jobkit: InProcess, folder: Path):
     assert (unknown.code, unknown.out, unknown.err) == (3, "", "error: no job '0123' in this store\n")
 
 
+def test_a_job_of_another_local_store_waits_for_a_worker_and_for_no_function_app(jobkit: InProcess):
+    store = ("--store", "local:other.db")
+    job_id = jobkit("submit", "hello_worlds", "--n", "2", *store, "--json").document["job_id"]
+
+    found = jobkit("doctor", "--job", job_id, *store, "--json").document["findings"]
+
+    [waiting] = [each for each in found if each["state"] == "warning"]
+    waited = "waiting, no worker: the message that plans stage 1 has waited S s in queue jobs and no process works on this store"
+    assert re.sub(r"\d+ s in", "S s in", waiting["evidence"]) == waited
+    assert waiting["fix"] == "jobkit worker --store local:other.db"
+
+
 def test_fix_mends_one_job_and_looks_at_it_again(jobkit: InProcess, folder: Path):
     job_id = jobkit("run", "hello_worlds", "--n", "1", "--json").document["job_id"]
     with LocalStore.open(folder / ".jobkit" / "local.db") as store:

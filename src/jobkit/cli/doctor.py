@@ -89,7 +89,7 @@ def _access(subject: Subject, store: str) -> Access:
     def opened() -> Generator[Opened]:
         nothing = Loaded(registry=Registry(), problems=())
         with open_session(store, project=project, loaded=nothing) as session:
-            yield Opened(ports=session.store.store, service=session.service(lambda _: None))
+            yield Opened(ports=session.store.store, service=session.service(lambda _: None), living=session.living)
 
     def account() -> Account:
         from jobkit.runtime.storage.azure_account import find_account

@@ -70,7 +70,8 @@ def job_repair(open_store: Callable[[], AbstractContextManager[Opened]], *, by: 
 def _diagnosed(job_id: str, held: tuple[Broken, ...], access: Access, opened: Opened) -> Iterator[Finding]:
     """Tell what `inspect job` would of a job that has not ended, but what `held` tells, and what that could not see."""
     name = f"job {job_id[:SHOWN]}"
-    found = Inspection(opened.service, opened.ports.queues, job_id, options=access.option).diagnose(broken=held)
+    inspection = Inspection(opened.service, opened.ports.queues, job_id, living=opened.living, options=access.option)
+    found = inspection.diagnose(broken=held)
     known = {finding.name for finding in held}
     for finding in found.findings:
         if finding.weight is not Weight.NOTE and finding.remedy and finding.name not in known:

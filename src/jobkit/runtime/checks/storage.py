@@ -32,10 +32,11 @@ _WRITES: Final = ("writable", "clock", "round trip")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """An open store, and a service on it that knows no controllers."""
+    """An open store, a service on it that knows no controllers, and what counts the processes at work, where that can be seen."""
 
     ports: Store
     service: Service
+    living: Callable[[], int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
