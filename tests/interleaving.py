@@ -147,16 +147,20 @@ class Schedule:
 
     def run(self, strategy: Strategy) -> dict[str, Any]:
         """Run the job to its end, check all invariants and return what it came to."""
-        self._strategy = strategy
-        self._main = getcurrent()
-        for worker in self._workers:
-            worker.turn = greenlet(self._work)
-        self._go_on(None)
+        self.play(strategy)
         check_invariants(self.faulty.real, self.job_id, self.faulty.history)
         found = self._subject.job.comparable(outcome(self.faulty.real, self.job_id))
         heard = set(self._subject.hooks)
         assert heard == {found["status"]}, f"the job is {found['status']}, the hook heard {heard}"
         return found
+
+    def play(self, strategy: Strategy) -> None:
+        """Have the workers take turns until nobody has anything to do."""
+        self._strategy = strategy
+        self._main = getcurrent()
+        for worker in self._workers:
+            worker.turn = greenlet(self._work)
+        self._go_on(None)
 
     def order(self) -> int:
         """Return a number for the order of calls that touched the same rows or queues."""
@@ -235,14 +239,16 @@ class Schedule:
     def _options(self, worker: Worker | None) -> list[Option]:
         busy = [each for each in self._workers if not each.idle]
         idle = [each for each in self._workers if each.idle]
-        options = [each.going for each in busy]
-        if idle and self._memory.queues.first_visible_in_s(QUEUES) == 0:
-            options.append(idle[0].going)  # they are all alike
+        options = [each.going for each in (*busy, *self._beginning(idle))]
         if self._crashes and worker is not None and not worker.idle:
             options.append(worker.death)
         if self._expiries and busy and idle:
             options.append(EXPIRY)
         return options
+
+    def _beginning(self, idle: Sequence[Worker]) -> list[Worker]:
+        """Return who of those that do nothing could begin something: one, since they are all alike."""
+        return [*idle[:1]] if idle and self._memory.queues.first_visible_in_s(QUEUES) == 0 else []
 
     def _lengths(self) -> dict[str, int]:
         return {queue: self.faulty.real.queues.length(queue) for queue in QUEUES}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,7 @@ def check_invariants(store: Store, job_id: str, history: Sequence[Written] = (),
         *_hanging(store, chain),
         *broken_invariants(Repository(store.tables), chain),
         *_left_behind(store, chain.job, dead_submits),
-        *_broken_history(job_id, history),
+        *broken_history(job_id, history),
     ]
     assert not broken, f"job {job_id}: " + "; ".join(broken)
 
@@ -97,10 +97,12 @@ def _left_behind(store: Store, job: JobRecord, dead_submits: int) -> list[str]:
     return broken
 
 
-def _broken_history(job_id: str, history: Sequence[Written]) -> list[str]:
+def broken_history(job_id: str, history: Iterable[Written]) -> list[str]:
+    """Say what was done to a job that may not be: every write and send since the store was empty, or the first of them."""
     broken: list[str] = []
     sealed: dict[int, str] = {}
     closed: list[int] = []
+    given_up: set[int] = set()
     ended = False
     lanes: dict[int, int] = {}
     running: dict[int, set[int]] = {}
@@ -119,9 +121,15 @@ def _broken_history(job_id: str, history: Sequence[Written]) -> list[str]:
                 broken.append(f"the ended job became {status}")
             ended = status in ("completed", "failed")
         elif step.place == "jobs" and step.partition == job_id and step.row.startswith("stage-"):
-            broken += _broken_step(int(step.row.removeprefix("stage-")), step, sealed, closed)
+            number = int(step.row.removeprefix("stage-"))
+            broken += _broken_step(number, step, sealed, closed)
+            before, after = step.before or {}, step.after or {}
+            if after.get("state") == "closed":  # while it was reopened: who was at its tasks may still be
+                given_up |= {number} if before.get("state") == "reopening" else set()
+            else:
+                given_up.discard(number)
         elif step.place == "tasks" and step.partition.startswith(f"{job_id}."):
-            broken += _broken_task_write(step, sealed, closed)
+            broken += _broken_task_write(step, sealed, closed, given_up)
     if closed != sorted(set(closed)):
         broken.append(f"the stages were closed in the order {closed}")
     return broken
@@ -130,7 +138,8 @@ def _broken_history(job_id: str, history: Sequence[Written]) -> list[str]:
 def _is_retried(step: Written) -> bool:
     before, after = step.before or {}, step.after or {}
     rounds = before.get("round"), after.get("round")
-    return before.get("status") == "failed" and after.get("status") == "queued" and rounds[1] == (rounds[0] or 0) + 1
+    has_ended = before.get("status") in ("completed", "failed")
+    return has_ended and after.get("status") == "queued" and rounds[1] == (rounds[0] or 0) + 1
 
 
 _STEPS = {
@@ -179,7 +188,7 @@ def _broken_lanes(step: Written, lanes: dict[int, int], running: dict[int, set[i
     return [f"tasks {sorted(at_work)} of stage {number} run, and {most} may"] if most and len(at_work) > most else []
 
 
-def _broken_task_write(step: Written, sealed: dict[int, str], closed: list[int]) -> list[str]:
+def _broken_task_write(step: Written, sealed: dict[int, str], closed: list[int], given_up: set[int]) -> list[str]:
     _, stage, plan, kind, *_ = step.partition.split(".")
     number = int(stage)
     if kind != "t":
@@ -187,7 +196,8 @@ def _broken_task_write(step: Written, sealed: dict[int, str], closed: list[int])
     before, after = step.before or {}, step.after or {}
     where = f"task {number}-{int(step.row)}"
     if before.get("status") == "failed" and _is_reset(before, after):
-        return [f"{where} was reset after stage {number} was closed"] if number in closed else []
+        is_late = number in closed and number not in given_up
+        return [f"{where} was reset after stage {number} was closed"] if is_late else []
     if before.get("status") == "failed" and after == {**before, "round": after["round"]}:
         return []  # it was not chosen for this round
     if before.get("status") in ("completed", "failed"):

@@ -209,6 +209,12 @@ MUTATIONS = {
             "            elif task.round != message.round:\n",
         ),
     ),
+    "a task that is claimed for any round": service(
+        (
+            "            elif task.round != message.round or task.attempt != message.attempt:\n",
+            "            elif task.attempt != message.attempt:\n",
+        ),
+    ),
     "a submit that does not wake what it finds": service(
         (
             "        self.wake(chain)\n        created = chain.job.epoch == job.epoch\n",
@@ -245,6 +251,12 @@ MUTATIONS = {
     ),
     "a lane ends with its first task": service(
         ("        else:\n            self._send_lane(message)\n        self.lights_out", "        self.lights_out")
+    ),
+    "a lane ends with a task that another has ended": service(
+        (
+            '                return self.pass_lane(message, ref, "another message has ended the task")\n',
+            '                return self.drop(message, "another message has ended the task")\n',
+        )
     ),
     "all of a laned stage is sent at once": service(
         ("stage.policy.first_to_send(stage.task_count))", "stage.task_count)")

@@ -20,6 +20,7 @@ from jobkit.runtime.messages import decode_message, encode_message
 from jobkit.runtime.model import Owner
 from jobkit.runtime.service import ref_of
 from jobkit.runtime.turns import MAX_SPENT
+from operated import violation
 from poison_cases import Doing, every_poison_met, requeue
 from poison_cases import drop as drop_poison
 from purged_cases import FAILED, LONG, Act, beside_a_purge, every_fault_of_a_purge, purge_and_begin, retry
@@ -134,6 +135,11 @@ def operator(name: str, do: Doing, *, fault: Kind | None = None) -> Hunt:
     return lambda folder: every_poison_met(job, folder, do, same=do is requeue, fault=fault, every=every)[1]
 
 
+def operated(name: str) -> Hunt:
+    """Operators beside instances, by up to 400 seeds."""
+    return lambda folder: (text for seed in range(400) if (text := violation(name, seed)))
+
+
 CAUGHT: dict[str, tuple[Hunt, str]] = {
     "check before record": (schedules(TWO_STAGES, workers=3), "the job is processing at stage"),
     "check before mark": (schedules(TWO_STAGES, workers=3), "was touched after stage 1 was closed"),
@@ -165,6 +171,7 @@ CAUGHT: dict[str, tuple[Hunt, str]] = {
         faults(RETRIED, Kind.CRASH_BEFORE),
         "was queued again, and the message of its last attempt took it",
     ),
+    "a task that is claimed for any round": (operated("a stop"), "the stages are ['sealed'"),
     "a submit that does not wake what it finds": (
         faults(TWO_STAGES, Kind.CRASH_BEFORE),
         "the job is queued at stage 1",
@@ -185,6 +192,7 @@ CAUGHT: dict[str, tuple[Hunt, str]] = {
     "a retry that is sealed before its tasks are reset": (retries("tasks", Kind.CRASH_BEFORE), "the job is failed"),
     "a poisoned job message is thrown away": (poison(TWO_STAGES), "the job is queued at stage 1"),
     "a lane ends with its first task": (faults("a lane", Kind.CRASH_BEFORE), "is queued for ever"),
+    "a lane ends with a task that another has ended": (operated("two lanes"), "the stages are ['sealed'"),
     "all of a laned stage is sent at once": (schedules("a lane", workers=3), "run, and 1 may"),
     "a stop that a redelivery does not ask for again": (
         faults("a lane that is stopped", Kind.CRASH_BEFORE),

@@ -37,6 +37,7 @@ def test_a_part_that_is_run_again_counts_once_and_what_broke_is_shown(tmp_path: 
         "| pairs of faults | 0 of 0 | 0 |  | 0 | 0 s |",
         "| model | 1 of 2 | 1,200 |  | 0 | 4 s |",
         "| kills | 0 of 0 | 0 |  | 0 | 0 s |",
+        "| operators | 0 of 0 | 0 |  | 0 | 0 s |",
         "| all | 2 of 3 | | | 1 | 5 s |",
         "",
         "| part | | explored | distinct | broken | CPU | commit |",

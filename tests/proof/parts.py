@@ -17,6 +17,8 @@ from faulty import Kind
 from model.cases import CASES
 from model.explorer import explore
 from model.test_rules import SMALL as SMALL_CASES
+from operated import CASES as OPERATED
+from operated import violation
 from samples import two_stages
 from schedules import distinct_schedules
 
@@ -24,11 +26,13 @@ ROOT = Path(__file__).parent.parent.parent
 KILLS, INSTANCE_KILLS = 50, 200
 DISTINCT = 40_000
 MOST_STATES = 30_000_000
+#: How many seeds of each case with operators: some five minutes of one core; fewer of what is large.
+SEEDS, SEEDS_OF_LARGE = 15_000, 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Came:
-    """What a part came to: how much was explored, how many schedules were distinct (0: none were run), what broke."""
+    """What a part came to: how much was explored, how many distinct schedules were counted, what broke."""
 
     explored: int
     distinct: int = 0
@@ -53,6 +57,7 @@ def all_parts() -> list[Part]:
             parts.append(Part(f"pairs of faults: {name}{of}", partial(_pairs, name, shares, share)))
     parts += [Part(f"model: {name}", partial(_model, name)) for name in sorted(CASES.keys() - SMALL_CASES.keys())]
     parts.append(Part("kills", _kills))
+    parts += [Part(f"operators: {name}", partial(_operators, name)) for name in OPERATED]
     return parts
 
 
@@ -168,3 +173,8 @@ def _kills() -> Came:
         command, cwd=ROOT, env={**os.environ, **counts}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     return Came(explored=KILLS + INSTANCE_KILLS, broken=(done.stdout[-4_000:],) if done.returncode else ())
+
+
+def _operators(name: str) -> Came:
+    seeds = SEEDS_OF_LARGE if name == "three shards" else SEEDS
+    return Came(explored=seeds, broken=tuple(text for seed in range(seeds) if (text := violation(name, seed))))
