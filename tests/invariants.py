@@ -198,7 +198,7 @@ def _broken_task_write(step: Written, sealed: dict[int, str], closed: list[int],
     if before.get("status") == "failed" and _is_reset(before, after):
         is_late = number in closed and number not in given_up
         return [f"{where} was reset after stage {number} was closed"] if is_late else []
-    if before.get("status") == "failed" and after == {**before, "round": after["round"]}:
+    if before.get("status") == "failed" and after == {**before, "round": after.get("round")}:
         return []  # it was not chosen for this round
     if before.get("status") in ("completed", "failed"):
         return [f"{where} was {before['status']} and became {after.get('status')}"]

@@ -96,6 +96,11 @@ class Operated(Schedule):
         #: Whether an operator's process died over an act, which nobody but the timer goes on with.
         self.is_left_undone = False
 
+    @property
+    def heard(self) -> set[str]:
+        """What the hook was told that jobs came to."""
+        return set(self._subject.hooks)
+
     def later(self) -> Driver:
         """Return another instance, for when nobody works any more: its calls wait for nobody."""
         rng = random.Random(99)
@@ -180,15 +185,17 @@ def what_is_left(schedule: Operated) -> list[str]:
     for chain in _chains(driver):
         if not chain.job.is_purging:  # then rows are missing, by and by
             broken += [f"{chain.job.job_id[:6]}: {text}" for text in broken_invariants(driver.repository, chain)]
+            if not hanging and chain.job.status.value not in schedule.heard:
+                broken.append(f"{chain.job.job_id[:6]} is {chain.job.status}, the hook heard {sorted(schedule.heard)}")
     broken += broken_history(schedule.job_id, takewhile(_is_before_purge, schedule.faulty.history))
-    return broken or _rows_left(schedule, driver)
+    return broken or _rows_left(driver)
 
 
 def _is_before_purge(step: Written) -> bool:
     return not (step.place == "jobs" and step.row == "job" and (step.after or {}).get("purging"))
 
 
-def _rows_left(schedule: Operated, driver: Driver) -> list[str]:
+def _rows_left(driver: Driver) -> list[str]:
     """Purge all, and return which rows that leaves."""
     driver.clock.advance(7_200)  # no submit is under way any more
     purge_all(driver)
