@@ -135,9 +135,9 @@ def operator(name: str, do: Doing, *, fault: Kind | None = None) -> Hunt:
     return lambda folder: every_poison_met(job, folder, do, same=do is requeue, fault=fault, every=every)[1]
 
 
-def operated(name: str) -> Hunt:
-    """Operators beside instances, by up to 400 seeds."""
-    return lambda folder: (text for seed in range(400) if (text := violation(name, seed)))
+def operated(name: str, *, seeds: int = 400) -> Hunt:
+    """Operators beside instances."""
+    return lambda folder: (text for seed in range(seeds) if (text := violation(name, seed)))
 
 
 CAUGHT: dict[str, tuple[Hunt, str]] = {
@@ -275,6 +275,7 @@ def test_a_rule_that_is_dropped_is_missed(tmp_path: Folder, drop: Callable[[str]
 def test_nothing_is_missed_while_no_rule_is_dropped(tmp_path: Folder):
     hunts = [poisoned_copy, schedules(TWO_STAGES, workers=3), schedules(RETRIED, workers=3, crashes=2, expiries=2)]
     hunts += [faults(TWO_STAGES, kind) for kind in (Kind.CRASH_BEFORE, Kind.REFUSED)]
+    hunts += [operated(name, seeds=40) for name in ("two lanes", "a stop")]
     found = [list(hunt(tmp_path)) for hunt in hunts]
 
     assert found == [[] for _ in found]
