@@ -17,19 +17,23 @@ SCHEDULES = 2320
 WHERE = "tests/faults/test_interleavings.py::test_whatever_the_order_of_calls_the_job_comes_to_the_same"
 FIRST_SEED = int(os.environ.get("JOBKIT_TEST_SEED", "0"))
 
-ONE_STAGE = Job(make=JOBS["five tasks in one stage"].make, params={"n": 4})
-SIX_TASKS = Job(make=JOBS["five tasks in one stage"].make, params={"n": 6})
+
+def one_stage(n: int) -> Job:
+    return Job(make=JOBS["five tasks in one stage"].make, params={"n": n})
+
+
+#: No two are of one job and one number of tasks, so that no schedule is counted in two of them.
 KINDS: dict[str, tuple[Job, dict[str, Any]]] = {
     "two stages of 4, 3 instances": (Job(make=two_stages, params={"n": 4}), {"workers": 3}),
-    "one stage of 4, 3 instances, a death": (ONE_STAGE, {"workers": 3, "crashes": 1}),
-    "one stage of 4, 3 instances, lost leases": (ONE_STAGE, {"workers": 3, "expiries": 1}),
-    "one stage of 6, 2 instances, two of each": (SIX_TASKS, {"workers": 2, "crashes": 2, "expiries": 2}),
-    "one stage of 6, 4 instances, one of each": (SIX_TASKS, {"workers": 4, "crashes": 1, "expiries": 1}),
-    "two stages of 4, 4 instances, two of each": (
-        Job(make=two_stages, params={"n": 4}),
+    "one stage of 4, 3 instances, a death": (one_stage(4), {"workers": 3, "crashes": 1}),
+    "one stage of 5, 3 instances, lost leases": (one_stage(5), {"workers": 3, "expiries": 1}),
+    "one stage of 6, 2 instances, two of each": (one_stage(6), {"workers": 2, "crashes": 2, "expiries": 2}),
+    "one stage of 7, 4 instances, one of each": (one_stage(7), {"workers": 4, "crashes": 1, "expiries": 1}),
+    "two stages of 3, 4 instances, two of each": (
+        Job(make=two_stages, params={"n": 3}),
         {"workers": 4, "crashes": 2, "expiries": 2},
     ),
-    "two stages of 4, submitted three times": (Job(make=two_stages, params={"n": 4}), {"workers": 3, "submits": 3}),
+    "two stages of 5, submitted three times": (Job(make=two_stages, params={"n": 5}), {"workers": 3, "submits": 3}),
     "a retried task of 4": (
         Job(make=JOBS["a retried task"].make, params={"n": 4}),
         {"workers": 3, "crashes": 1, "expiries": 1},
@@ -48,8 +52,8 @@ KINDS: dict[str, tuple[Job, dict[str, Any]]] = {
 #: How many of a kind come for each of the others: fewer of those that are slow or have few orders.
 SHARES = {
     "two stages of 4, 3 instances": 0.6,
-    "two stages of 4, 4 instances, two of each": 0.6,
-    "two stages of 4, submitted three times": 0.6,
+    "two stages of 3, 4 instances, two of each": 0.6,
+    "two stages of 5, submitted three times": 0.6,
     **dict.fromkeys(("one lane of 3", "two lanes of 5", "a stop", "batches"), 1 / 8),
     "a lane that is stopped": 1 / 10,  # one lane leaves few orders
     "101 tasks in two shards": 1 / 20,
@@ -96,7 +100,7 @@ def test_every_order_with_few_preemptions_comes_to_the_same(
 
 
 def test_a_seed_gives_the_same_run_each_time():
-    job, how = KINDS["two stages of 4, 4 instances, two of each"]
+    job, how = KINDS["two stages of 3, 4 instances, two of each"]
     subject = Subject(job)
     schedules = Schedules(subject, **how)
     fresh = Schedule(subject, **how)
