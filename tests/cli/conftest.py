@@ -19,9 +19,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.delenv(name, raising=False)
     before = set(sys.modules)
     yield tmp_path
-    for name in set(sys.modules) - before:
-        if any(place.startswith(str(tmp_path)) for place in _places(name)):
-            del sys.modules[name]
+    new = set(sys.modules) - before
+    for name in [name for name in new if any(place.startswith(str(tmp_path)) for place in _places(name))]:
+        del sys.modules[name]
 
 
 def _places(name: str) -> list[str]:
