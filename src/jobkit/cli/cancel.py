@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from jobkit.runtime.documents import cancel_document, refused_document
+from jobkit.runtime.documents import cancel_document
 from jobkit.runtime.model import Chain, Status
 from jobkit.runtime.operator import Operator
 
 from .asking import confirm, who
-from .choosing import Wanted, conclude_chosen, open_chosen
-from .output import print_json, say, write_out
+from .choosing import Wanted, conclude_chosen, open_chosen, print_chosen
+from .output import say, write_out
 from .stores import worker_hint
 
 
@@ -31,8 +31,7 @@ def main(wanted: Wanted, *, now: bool, reason: str, dry_run: bool, yes: bool, js
 
             chosen.each(cancel, [chain.job.job_id for chain in found])  # one may have ended since
     if json:
-        documents = [cancel_document(chain, cancelled=not dry_run) for chain in chains]
-        print_json({"schema": 1, "jobs": documents, "refused": list(map(refused_document, chosen.refused))})
+        print_chosen(chosen, [cancel_document(chain, cancelled=not dry_run) for chain in chains])
     elif dry_run:
         write_out("".join(f"{_line(chain)}: would be cancelled\n" for chain in chains))
     running = "is told to end (task.cancelled)" if now else "runs to its end"

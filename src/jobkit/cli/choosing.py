@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import typer
 
+from jobkit.runtime.documents import refused_document
 from jobkit.runtime.errors import (
     InvalidRetry,
     JobHasEnded,
@@ -26,7 +27,7 @@ from jobkit.runtime.selection import Selection, read_selection
 from jobkit.runtime.service import Service
 from jobkit.runtime.unread import REFUSALS, Refused, without_unread
 
-from .output import INTERRUPTED, say
+from .output import INTERRUPTED, print_json, say
 from .session import open_without_code
 from .stores import store_option
 
@@ -159,6 +160,11 @@ def _find(service: Service, wanted: Wanted, among: Iterable[Status], refused: li
         return service.repository.index.active_ids()
     found = wanted.selection(service.clock.now(), among).find(service.repository, service.outbox.each)
     return (job.job_id for job in without_unread(found, refused))
+
+
+def print_chosen(chosen: Chosen, documents: Sequence[Mapping[str, Any]]) -> None:
+    """Print as JSON what was done to jobs, a document each, and which refused it."""
+    print_json({"schema": 1, "jobs": list(documents), "refused": list(map(refused_document, chosen.refused))})
 
 
 def conclude_chosen(chosen: Chosen, *, done: int, what: str, store: str, json: bool, hint: str = "") -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobkit.runtime.documents import look_document, refused_document
+from jobkit.runtime.documents import look_document
 from jobkit.runtime.model import Status
 from jobkit.runtime.operator import Operator
 from jobkit.runtime.repair import Look
 
 from .asking import confirm, who
-from .choosing import Wanted, conclude_chosen, open_chosen
-from .output import print_json, write_out
+from .choosing import Wanted, conclude_chosen, open_chosen, print_chosen
+from .output import write_out
 from .stores import store_option
 
 _WAITS = "What has not moved since the last look may wait for its turn in a queue. See for what: jobkit inspect job ID"
@@ -41,7 +41,7 @@ def main(wanted: Wanted, *, force: bool, dry_run: bool, yes: bool, reason: str, 
 
         chosen.each(repair)
     if json:
-        print_json({"schema": 1, "jobs": documents, "refused": list(map(refused_document, chosen.refused))})
+        print_chosen(chosen, documents)
     write_out("".join(f"  {hint}\n" for hint in sorted(hints)))
     conclude_chosen(chosen, done=len(documents), what="looked at", store=store, json=json)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobkit.runtime.documents import coming_round, refused_document, retry_document
+from jobkit.runtime.documents import coming_round, retry_document
 from jobkit.runtime.errors import OptionsContradict
 from jobkit.runtime.model import Chain, Status
 from jobkit.runtime.operator import Operator
 from jobkit.runtime.retry_choice import Choice
 
 from .asking import who
-from .choosing import Wanted, conclude_chosen, open_chosen
-from .output import print_json, write_out
+from .choosing import Wanted, conclude_chosen, open_chosen, print_chosen
+from .output import write_out
 from .stores import worker_hint
 
 
@@ -43,7 +43,7 @@ def main(
 
         chosen.each(retry)
     if json:
-        print_json({"schema": 1, "jobs": done, "refused": list(map(refused_document, chosen.refused))})
+        print_chosen(chosen, done)
     hint = "" if dry_run else worker_hint(store)
     what = "would be retried" if dry_run else "retried"
     conclude_chosen(chosen, done=len(done), what=what, store=store, json=json, hint=hint)

@@ -125,7 +125,7 @@ class _Judge:
                 yield finding
 
     def _is_there(self, broken: str) -> bool:
-        """Whether the message is in a queue that repair, which does not look there, may take for lost."""
+        """Whether the message that repair may take for lost is in a queue: of those, repair sees no more than the oldest time."""
         kind = _WAITS_FOR.get(broken)
         queues = (self._found.queue(name) for name in (JOBS_QUEUE, JOBS_QUEUE + POISON_SUFFIX))
         return any(seen.message.kind is kind for queue in queues for seen in queue.seen)

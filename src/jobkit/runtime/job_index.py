@@ -52,7 +52,7 @@ class JobIndex:
                 rows.INDEX,
                 [
                     Insert(Entity(partition=rows.INDEX_JOBS, row=row, properties=properties))
-                    for row in _keys(job, recent=recent)
+                    for row in (rows.active_row(job), *([rows.recent_row(job)] if recent else []))
                 ],
             )
 
@@ -132,12 +132,11 @@ class JobIndex:
         row = rows.active_row(job)
         changes: Properties = {}
         rows.put_owner(changes, owner)
-        entity = Entity(partition=rows.INDEX_JOBS, row=row, properties=changes)
         with contextlib.suppress(EntityNotFound):  # it has been completed
             while True:
                 found = self._tables.get(rows.INDEX, rows.INDEX_JOBS, row, select=())
                 with contextlib.suppress(EntityChanged):  # a look, or another completion
-                    self._tables.update(rows.INDEX, entity, etag=found.etag)
+                    self._change(found, changes)
                     return
 
     def find_completing(self, job: JobRecord) -> Owner | None:
@@ -175,7 +174,3 @@ def _after(row: str) -> str:
 
 def _only(row: str) -> Span:
     return Span(row, _after(row))
-
-
-def _keys(job: JobRecord, *, recent: bool) -> list[str]:
-    return [rows.active_row(job), rows.recent_row(job)][: 2 if recent else 1]

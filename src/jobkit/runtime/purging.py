@@ -38,8 +38,8 @@ class Purging:
     ) -> Iterator[JobRecord]:
         """Yield the jobs to purge, newest first: those of the selection that ended before then and that nobody needs.
 
-        Rows that list jobs which are gone are deleted on the way, unless it is a `dry_run`; a job that can't be read is `refused`. Raises
-        InvalidFilter for statuses of open jobs, SourcesUnknown when it is an active job that can't be read.
+        Rows that list jobs which are gone are deleted on the way, unless it is a `dry_run`; a job that can't be read is
+        `refused`. Raises InvalidFilter for statuses of open jobs, SourcesUnknown when an active job can't be read.
         """
         for status in selection.statuses - _ENDED:
             raise InvalidFilter(name="status", value=status.value, reason="only jobs that have ended are deleted")
