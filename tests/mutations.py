@@ -13,7 +13,7 @@ import pytest
 USERS = {
     "service": ("Service", "driver.Service"),
     "job_index": ("JobIndex", "jobkit.runtime.repository.JobIndex"),
-    "removal": ("Removal", "jobkit.runtime.repository.Removal"),
+    "removal": ("Removal", "jobkit.runtime.removal.Removal", "jobkit.runtime.repository.Removal"),
     "repository": ("Repository", "jobkit.runtime.service.Repository"),
     "settling": ("Settling", "jobkit.runtime.processing.Settling"),
     "poisoned": ("Poisoned", "jobkit.runtime.processing.Poisoned", "jobkit.runtime.poison_acts.Poisoned"),
@@ -25,14 +25,17 @@ USERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutation:
-    """Texts of one of the runtime's modules, each found once, and what stands in their place."""
+    """Texts of one of the runtime's modules, each found once, and what stands in their place; before it, `first`."""
 
     module: str
     changes: tuple[tuple[str, str], ...]
+    first: Mutation | None = None
 
 
 def apply(mutation: Mutation, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the tests' driver use the mutated class."""
+    if mutation.first is not None:
+        apply(mutation.first, monkeypatch)
     original = importlib.import_module(f"jobkit.runtime.{mutation.module}")
     path = Path(str(original.__file__))
     source = path.read_text(encoding="utf-8")
@@ -329,11 +332,9 @@ MUTATIONS = {
         ),
     ),
     "a purge without a mark": Mutation(
-        module="removal",
-        changes=(
-            ('properties={"purging": True}', "properties={}"),
-            ('return bool(found.get("purging")) and', "return"),
-        ),
+        module="repository",
+        changes=(('**({"purging": True} if purges else {})', ""),),
+        first=Mutation(module="removal", changes=(('return bool(found.get("purging")) and', "return"),)),
     ),
     "a purge that does not look again": Mutation(
         module="removal",

@@ -67,7 +67,7 @@ class Desk:
         return self.driver.service.submit(job_type, params, again=again).chain.job.status.value
 
     def purge(self) -> str:
-        purging = Purging(self.driver.service)
+        purging = Purging(self.driver.service, by="operator")
         return "" if purging.purge(purging.check(self.job_id)) else "it has changed"
 
     def poison(self) -> str:

@@ -51,9 +51,22 @@ Act = Callable[[Driver, Trial], None]
 
 
 def purge_all(driver: Driver) -> None:
-    purging = Purging(driver.service)
+    purging = Purging(driver.service, by="operator")
     for job in purging.find(Selection(), driver.clock.now(), []):
         purging.purge(job)
+
+
+def begin_to_purge(driver: Driver, job_id: str) -> None:
+    """Break a purge off when it has marked the job, before it deletes a row."""
+    outbox = driver.service.outbox
+    each, outbox.each = outbox.each, _broken_off
+    with contextlib.suppress(KeyboardInterrupt):
+        Purging(driver.service, by="ann").purge(driver.repository.get_chain(job_id).job)
+    outbox.each = each
+
+
+def _broken_off(parts: Any, do: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def finish_and_purge(run: Trial) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from commands import InProcess
 from driver import EVERYTHING, TABLES
+from jobkit.cli.asking import who
 from jobkit.local.store import LocalStore
 
 
@@ -34,7 +36,7 @@ def test_what_has_ended_is_deleted_and_what_has_not_is_kept(jobkit: InProcess, f
     listed = [(job.pop("job_id"), job.pop("ended_at")[-1], job) for job in document.pop("jobs")]
     assert listed == [(job, "Z", {"job_type": "hello_worlds", "status": "completed"}) for job in reversed(ended)]
     assert document == {"schema": 1, "purged": 3, "rows": None, "refused": [], "dry_run": True}
-    assert (done.code, done.out, done.err) == (0, "3 jobs deleted, 221 rows\n", "")
+    assert (done.code, done.out, done.err) == (0, "3 jobs deleted, 224 rows\n", "")
     assert again.document == {"schema": 1, "purged": 0, "rows": 0, "refused": [], "dry_run": False}
     assert rows(folder) == 3 + 2
     assert jobkit("run", "hello_worlds", "--n", "3", "--json").document["job_id"] == queued
@@ -57,7 +59,7 @@ def test_jobs_are_named_and_those_that_have_not_ended_are_kept(jobkit: InProcess
     kept = f"error: job {queued[:12]} is kept: it has not ended (queued)\n"
     assert listed.out.startswith(f"job {ended[:12]} hello_worlds, completed, ended ")
     assert (listed.code, listed.err) == (1, f"1 job would be deleted\n{kept}")
-    assert (done.code, done.out, done.err) == (1, "1 job deleted, 5 rows\n", kept)
+    assert (done.code, done.out, done.err) == (1, "1 job deleted, 6 rows\n", kept)
     assert jobkit("inspect", "job", ended).code == 3
 
 
@@ -97,7 +99,7 @@ def test_ctrl_c_says_how_far_it_came(jobkit: InProcess, folder: Path, monkeypatc
         run(jobkit, n)
     left = iter([True])
 
-    def interrupted(purging: object, job: object, tell: object) -> bool:
+    def interrupted(purging: object, job: object, tell: object, *, reason: str) -> bool:
         if next(left, None) is None:
             raise KeyboardInterrupt
         return True
@@ -111,3 +113,24 @@ def test_ctrl_c_says_how_far_it_came(jobkit: InProcess, folder: Path, monkeypatc
     assert (done.code, done.out, done.err) == (130, "", said)
     assert (as_json.code, as_json.err) == (130, said)
     assert as_json.document == {"schema": 1, "purged": 1, "rows": 0, "refused": [], "dry_run": False}
+
+
+def test_a_job_that_is_deleted_in_part_says_who_began_it_and_why(
+    jobkit: InProcess, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    job_id = run(jobkit, 1)
+
+    def interrupted(removal: object, job: object, each: object) -> Iterator[int]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jobkit.runtime.removal.Removal.remove", interrupted)
+        assert jobkit("purge", job_id, "--yes", "--reason", "no longer needed").code == 130
+    shown = jobkit("inspect", "job", job_id)
+    (audit,) = jobkit("inspect", "job", job_id, "--json").document["audit"]
+    done = jobkit("purge", job_id, "--yes", "--reason", "what was left")
+
+    assert (audit["action"], audit["by"], audit["reason"]) == ("purge", who(), "no longer needed")
+    assert f"by {who()}: no longer needed" in " ".join(shown.out.split())
+    assert (done.code, done.out, done.err) == (0, "1 job deleted, 6 rows\n", "")
+    assert rows(folder) == 0

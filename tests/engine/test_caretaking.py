@@ -186,7 +186,7 @@ def test_what_ended_long_ago_is_deleted(drive: Drive):
 
     kept, purged = care_for(driver), care_for(driver, retention=MONTH)
 
-    assert (done(kept), done(purged)) == ((1, [], 0, 0, True), (1, [], 2, 12, True))
+    assert (done(kept), done(purged)) == ((1, [], 0, 0, True), (1, [], 2, 2 + 12, True))
     driver.run()
     assert driver.job(active)["status"] == "completed"
     assert [entry.job_id for entry in driver.repository.index.recent()] == [active]
@@ -205,7 +205,7 @@ def test_when_the_time_is_up_the_next_one_goes_on(drive: Drive):
     rest = care_for(driver, retention=MONTH)
 
     assert (done(none), done(first)) == ((0, [], 0, 0, False), (1, [], 0, 0, True))
-    assert (done(begun)[2:], done(rest)[2:]) == ((0, 2 + 4, False), (3, 12 + 3, True))
+    assert (done(begun)[2:], done(rest)[2:]) == ((0, 2 + 4, False), (3, 3 + 12 + 3, True))
     assert driver.everything() == {"jobs": [], "tasks": [], "index": [], "queues": dict.fromkeys(driver.lengths(), 0)}
 
 

@@ -22,6 +22,7 @@ from jobkit.runtime.repair import Repair
 from jobkit.runtime.service import ref_of
 from jobkit.runtime.storage.ports import Delivery, ShowsHidden, Store
 from jobkit.views.verdict import verdict_of
+from purged_cases import begin_to_purge
 from samples import Count, broken_items, one_stage, second_fails, two_stages
 
 Drive = Callable[..., Driver]
@@ -561,7 +562,7 @@ def test_a_job_that_was_not_tidied_up_after(drive: Drive, store: Store) -> None:
 def test_a_job_that_is_deleted_in_part(drive: Drive, store: Store) -> None:
     driver = drive(one_stage(index))
     job_id = driver.finish("one_stage", {"n": 2})["job_id"]
-    driver.repository.removal.begin(driver.repository.get_chain(job_id).job)
+    begin_to_purge(driver, job_id)
 
     remedy = "when nobody does it any more: jobkit purge ID"
     assert findings(look(driver, store, job_id)) == [

@@ -34,7 +34,7 @@ def retry(driver: Driver, job_id: str) -> None:
 
 
 def purge(driver: Driver, job_id: str) -> None:
-    purging = Purging(driver.service)
+    purging = Purging(driver.service, by="operator")
     assert list(purging.find(Selection(), driver.clock.now() - MONTH, [])) == []
     try:
         job = purging.check(job_id)

@@ -101,6 +101,7 @@ def purge(
     status: Statuses = None,
     job_type: Types = None,
     param: ParamValues = None,
+    reason: Reason = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Only list what would be deleted.")] = False,
     yes: Yes = False,
     json: Json = False,
@@ -110,7 +111,7 @@ def purge(
     from .purge import main as purge_main
 
     wanted = _wanted(job_ids, status, job_type, None, param)
-    purge_main(wanted, older_than=older_than, dry_run=dry_run, yes=yes, json=json, store=store)
+    purge_main(wanted, older_than=older_than, reason=reason, dry_run=dry_run, yes=yes, json=json, store=store)
 
 
 def _wanted(

@@ -18,7 +18,7 @@ from jobkit.runtime.service import Service
 from jobkit.runtime.times import read_time
 from jobkit.runtime.unread import REFUSALS, Refused
 
-from .asking import confirm
+from .asking import confirm, who
 from .choosing import Wanted, conclude
 from .output import err, print_json, say, write_out
 from .session import open_without_code
@@ -63,7 +63,9 @@ class _Tally:
             yield
 
 
-def main(wanted: Wanted, *, older_than: str | None, dry_run: bool, yes: bool, json: bool, store: str) -> None:
+def main(
+    wanted: Wanted, *, older_than: str | None, reason: str, dry_run: bool, yes: bool, json: bool, store: str
+) -> None:
     """Run `jobkit purge`; exit code 1 when a job that was named is kept or one can't be read, 130 after Ctrl-C."""
     if wanted.job_ids:
         _check_alone(wanted, older_than)
@@ -74,9 +76,9 @@ def main(wanted: Wanted, *, older_than: str | None, dry_run: bool, yes: bool, js
     refused: list[Refused] = []
     with open_without_code(store) as session:
         service = session.service(lambda _: None)
-        purging = Purging(service)
+        purging = Purging(service, by=who())
         find = _find(service, purging, wanted, older_than)
-        tally = _tell(find, refused, json=json) if dry_run else _purge(purging, find, refused, yes=yes)
+        tally = _tell(find, refused, json=json) if dry_run else _purge(purging, find, refused, reason=reason, yes=yes)
         if json:
             rows = None if dry_run else tally.rows
             kept = list(map(refused_document, refused))
@@ -130,7 +132,7 @@ def _tell(find: _Find, refused: list[Refused], *, json: bool) -> _Tally:
     return tally
 
 
-def _purge(purging: Purging, find: _Find, refused: list[Refused], *, yes: bool) -> _Tally:
+def _purge(purging: Purging, find: _Find, refused: list[Refused], *, reason: str, yes: bool) -> _Tally:
     tally = _Tally()
     if not yes:
         count = sum(1 for _ in find([], True))
@@ -139,7 +141,7 @@ def _purge(purging: Purging, find: _Find, refused: list[Refused], *, yes: bool) 
     try:
         with tally.shown():
             for job in find(refused, False):
-                if purging.purge(job, tally.add):
+                if purging.purge(job, tally.add, reason=reason):
                     tally.jobs += 1
     except KeyboardInterrupt:
         tally.is_interrupted = True

@@ -36,10 +36,10 @@ class Caretaker:
     """What a timer does, now and then; several at once do no harm."""
 
     def __init__(self, service: Service, *, by: str) -> None:
-        """Work on the same ports as the service; `by` stands in the rows that tell what was mended."""
+        """Work on the same ports as the service; `by` stands in the rows that tell what was mended or purged."""
         self._service = service
         self._operator = Operator(service, by=by)
-        self._purging = Purging(service)
+        self._purging = Purging(service, by=by)
 
     def look_after(self, *, retention: timedelta | None, most: timedelta) -> Care:
         """Repair every active job that does not move, those not looked at for longest first; then purge what is older.
@@ -89,7 +89,7 @@ class Caretaker:
         refused: list[Refused] = []
         try:
             for job in self._purging.find(Selection(), self._service.clock.now() - retention, refused):
-                care.purged += self._purging.purge(job, count)
+                care.purged += self._purging.purge(job, count, reason="it ended long ago")
         except TimeIsUp:
             care.is_complete = False
         except SourcesUnknown as exc:

@@ -11,8 +11,17 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from .errors import UNREADABLE, EntityChanged, EntityNotFound, InvalidFilter, NotToBePurged, SourcesUnknown
-from .model import JobRecord, Listed, Status
+from .errors import (
+    UNREADABLE,
+    EntityChanged,
+    EntityExists,
+    EntityNotFound,
+    InvalidFilter,
+    NotToBePurged,
+    SourcesUnknown,
+)
+from .model import Audit, JobRecord, Listed, Status
+from .operator import MAX_REASON_CHARS
 from .selection import Selection
 from .service import Service
 from .submission import JOB_SOURCE
@@ -28,9 +37,10 @@ class TimeIsUp(Exception):
 class Purging:
     """The part of the service that deletes jobs."""
 
-    def __init__(self, service: Service) -> None:
-        """Work on the same ports as the service."""
+    def __init__(self, service: Service, *, by: str) -> None:
+        """Work on the same ports as the service; `by` stands in the row that tells who purges a job."""
         self._service = service
+        self._by = by
         self._repository = service.repository
 
     def find(
@@ -58,20 +68,27 @@ class Purging:
             raise NotToBePurged(job_id=job_id, reason=reason)
         return job
 
-    def purge(self, job: JobRecord, tell: Callable[[int], None] = lambda _: None) -> bool:
+    def purge(self, job: JobRecord, tell: Callable[[int], None] = lambda _: None, *, reason: str = "") -> bool:
         """Delete all rows of a job that may be purged; `tell` hears how many, now and then.
 
-        What is left when it is broken off, the next purge of the job deletes. False for a job that has changed since it
-        was read: it was retried, or somebody else purges it.
+        What is left when it is broken off, the next purge of the job deletes; until then the job tells who began it,
+        when and why. False for a job that has changed since it was read: it was retried, or somebody else purges it.
         """
-        if not job.is_purging:
-            try:
-                self._repository.removal.begin(job)
-            except (EntityChanged, EntityNotFound):
-                return False
+        if not job.is_purging and not self._begin(job, reason):
+            return False
         for rows in self._repository.removal.remove(job, self._service.outbox.each):
             tell(rows)
         self._repository.index.unlist(job)
+        return True
+
+    def _begin(self, job: JobRecord, reason: str) -> bool:
+        """Mark a job, so that nothing but this is done with it any more, and keep who does it; False if it has changed."""
+        now, token = self._service.clock.now(), self._service.outbox.token()
+        audit = Audit(action="purge", by=self._by, reason=reason[:MAX_REASON_CHARS], at=now)
+        try:
+            self._repository.add_audit(job, audit, token=token, purges=True)
+        except (EntityChanged, EntityExists, EntityNotFound):
+            return self._repository.has_audit(job.job_id, audit, token=token)  # perhaps the answer was lost
         return True
 
     def _why_not(self, job: JobRecord, sources: set[str]) -> str | None:

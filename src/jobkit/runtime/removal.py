@@ -29,11 +29,6 @@ class Removal:
         """Keep the port."""
         self._tables = tables
 
-    def begin(self, job: JobRecord) -> None:
-        """Mark an ended job: from now on nothing but this is done with it. Raises EntityChanged, EntityNotFound."""
-        entity = Entity(partition=job.job_id, row=rows.JOB_ROW, properties={"purging": True})
-        self._tables.update(rows.JOBS, entity, etag=job.etag)
-
     def remove(self, job: JobRecord, each: Each[Any]) -> Iterator[int]:
         """Delete all rows of a job that is marked, several transactions at once by `each`; yield how many, now and then.
 

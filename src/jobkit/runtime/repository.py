@@ -544,8 +544,12 @@ class Repository:
 
     # What operators did
 
-    def add_audit(self, job: JobRecord, audit: Audit, *, token: str, ends: int | None = None) -> JobRecord:
+    def add_audit(
+        self, job: JobRecord, audit: Audit, *, token: str, ends: int | None = None, purges: bool = False
+    ) -> JobRecord:
         """Keep what somebody did to a job, and that the running tasks of a round are to end too, if it `ends` one.
+
+        If it `purges` the ended job, its row says so from then on, and nothing but that is done with it any more.
 
         It is one transaction with a mark in the job's row, so that none of it outlives a job which is deleted meanwhile.
         `token` sets apart what was done at the same moment. Returns the job as it is then. Raises EntityChanged,
@@ -558,7 +562,8 @@ class Repository:
             "reason": audit.reason,
             "at": rows.write_time(audit.at),
         }
-        mark = Entity(partition=job.job_id, row=rows.JOB_ROW, properties={"noted_at": properties["at"]})
+        noted: Properties = {"noted_at": properties["at"], **({"purging": True} if purges else {})}
+        mark = Entity(partition=job.job_id, row=rows.JOB_ROW, properties=noted)
         kept = Entity(partition=job.job_id, row=rows.audit_row(audit, token), properties=properties)
         operations: list[Operation] = [Update(mark, job.etag), Insert(kept)]
         if ends is not None and not self.is_to_end_now(job.job_id, job.epoch, ends):

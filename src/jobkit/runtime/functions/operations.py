@@ -104,10 +104,10 @@ def repair_jobs(app: App, request: func.HttpRequest) -> func.HttpResponse:
 
 def purge_jobs(app: App, request: func.HttpRequest) -> func.HttpResponse:
     """Delete the jobs that the body means: named ones, or those that ended longer ago than `older_than`."""
-    body = Body(request, ("older_than", "dry_run"))
+    body = Body(request, ("older_than", "reason", "dry_run"))
     service = app.service
-    purging = Purging(service)
-    older_than, named = body.text("older_than"), body.texts("job_ids")
+    purging = Purging(service, by=caller(request))
+    older_than, named, reason = body.text("older_than"), body.texts("job_ids"), body.text("reason") or ""
     if (older_than is None) is not bool(named) or (named and body.is_filter):
         raise BadRequest("name jobs (job_ids) or say how long ago they must have ended (older_than), one of them")
     until = service.clock.now() + MOST
@@ -121,7 +121,7 @@ def purge_jobs(app: App, request: func.HttpRequest) -> func.HttpResponse:
 
     def purge(job_id: str) -> dict[str, Any]:
         job = purging.check(job_id)
-        is_purged = not dry_run and purging.purge(job, count)
+        is_purged = not dry_run and purging.purge(job, count, reason=reason)
         return {"job_id": job.job_id, "status": job.status.value, "purged": is_purged}
 
     dry_run = body.flag("dry_run")
