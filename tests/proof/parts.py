@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,14 @@ from model.explorer import explore
 from model.test_rules import SMALL as SMALL_CASES
 from operated import CASES as OPERATED
 from operated import violation
-from samples import two_stages
 from schedules import distinct_schedules
 
 ROOT = Path(__file__).parent.parent.parent
 KILLS, INSTANCE_KILLS = 50, 200
 DISTINCT = 40_000
 MOST_STATES = 30_000_000
-#: How many seeds of each case with operators: some five minutes of one core; fewer of what is large.
-SEEDS, SEEDS_OF_LARGE = 15_000, 2_000
+#: How many seeds of each case with operators: two minutes of one core or some more; fewer of what is large.
+SEEDS, SEEDS_OF_LARGE = 10_000, 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,56 +74,43 @@ LONG = {
 }
 
 
+#: Jobs whose names in JOBS tell how many tasks they have.
+SIMPLE = {
+    "one stage": "five tasks in one stage",
+    "two stages": "three tasks in two stages",
+    "two shards": "101 tasks",
+}
+
+
 def _kinds() -> dict[str, tuple[Job, dict[str, Any], int]]:
     """Return, by name, what schedules are run of: a job, its instances and their faults, and how many distinct ones.
 
-    No two are of one job and one number of tasks, so that no schedule is counted in two of them.
+    No two are of one job and one number of tasks, so that no schedule is counted in two of them. What has too few tasks
+    repeats itself long before there are enough.
     """
-    families: list[tuple[str, Callable[[int], Job], range, list[dict[str, Any]]]] = [
-        (
-            "one stage",
-            lambda n: Job(make=JOBS["five tasks in one stage"].make, params={"n": n}),
-            range(4, 12),
-            [
-                {"workers": 3, "crashes": 1},
-                {"workers": 3, "expiries": 1},
-                {"workers": 2, "crashes": 2, "expiries": 2},
-                {"workers": 4, "crashes": 1, "expiries": 1},
-            ],
-        ),
-        (
-            "two stages",
-            lambda n: Job(make=two_stages, params={"n": n}),
-            range(3, 8),
-            [{"workers": 3}, {"workers": 4, "crashes": 2, "expiries": 2}, {"workers": 3, "submits": 3}],
-        ),
-        (
-            "a retried task",
-            lambda n: Job(make=JOBS["a retried task"].make, params={"n": n}),
-            range(4, 10),
-            [{"workers": 3, "crashes": 1, "expiries": 1}],
-        ),
-        (
-            "a failing task",
-            lambda n: Job(make=JOBS["a failing task"].make, params={"n": n}),
-            range(4, 10),
-            [{"workers": 3, "crashes": 1, "expiries": 1}],
-        ),
-    ]
     kinds: dict[str, tuple[Job, dict[str, Any], int]] = {}
-    for name, job, numbers, hows in families:
-        for place, n in enumerate(numbers):
-            how = hows[place % len(hows)]
-            kinds[f"{name}, {n} tasks, {_in_words(how)}"] = (job(n), how, DISTINCT)
-    one_of_each: dict[str, Any] = {"workers": 3, "crashes": 1, "expiries": 1}
-    for name, distinct in {
-        "two lanes with failures": 10_000,
-        "a stop": 10_000,
-        "a lane that is stopped": 2_000,
-        "batches": 10_000,
-        "101 tasks": 2_000,
-    }.items():
-        kinds[f"{name}, {_in_words(one_of_each)}"] = (JOBS[name], one_of_each, distinct)
+
+    def add(name: str, numbers: Iterable[int], distinct: int = DISTINCT, **how: int) -> None:
+        how = how or {"workers": 4, "crashes": 1, "expiries": 1}
+        for n in numbers:
+            job = replace(JOBS[SIMPLE.get(name, name)], params={"n": n})
+            kinds[f"{name}, {n} tasks, {_in_words(how)}"] = (job, how, distinct)
+
+    add("one stage", (6, 7, 8, 10))
+    add("one stage", (9,), workers=2, crashes=2, expiries=2)
+    add("two stages", (3,), workers=4, crashes=2, expiries=2)
+    add("two stages", (4,), workers=3, submits=3)
+    add("two stages", (5,), workers=3)
+    add("a retried task", (6, 7, 8))
+    add("a failing task", (6, 7, 8))
+    add("failures that do not matter", (6, 7))
+    add("a timeout", (6,))
+    add("a stop", (5, 6, 7))
+    add("two lanes with failures", (7, 8, 9))
+    add("batches", (10, 13))
+    add("batches that are stopped", (7,))
+    for name, n, distinct in (("a lane", 5, 4_000), ("a lane that is stopped", 4, 2_000), ("two shards", 101, 2_000)):
+        add(name, (n,), distinct)  # few orders, or slow
     return kinds
 
 
