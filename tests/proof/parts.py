@@ -25,8 +25,8 @@ ROOT = Path(__file__).parent.parent.parent
 KILLS, INSTANCE_KILLS = 50, 200
 DISTINCT = 40_000
 MOST_STATES = 30_000_000
-#: How many seeds of each case with operators: two minutes of one core or some more; fewer of what is large.
-SEEDS, SEEDS_OF_LARGE = 10_000, 1_000
+#: How many seeds of each case with operators: a minute of one core or two; fewer of what is large.
+SEEDS, SEEDS_OF_LARGE = 5_000, 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,21 +96,23 @@ def _kinds() -> dict[str, tuple[Job, dict[str, Any], int]]:
             job = replace(JOBS[SIMPLE.get(name, name)], params={"n": n})
             kinds[f"{name}, {n} tasks, {_in_words(how)}"] = (job, how, distinct)
 
-    add("one stage", (6, 7, 8, 10))
-    add("one stage", (9,), workers=2, crashes=2, expiries=2)
-    add("two stages", (3,), workers=4, crashes=2, expiries=2)
-    add("two stages", (4,), workers=3, submits=3)
-    add("two stages", (5,), workers=3)
-    add("a retried task", (6, 7, 8))
-    add("a failing task", (6, 7, 8))
-    add("failures that do not matter", (6, 7))
-    add("a timeout", (6,))
-    add("a stop", (5, 6, 7))
-    add("two lanes with failures", (7, 8, 9))
+    add("one stage", range(6, 12))
+    add("a failing task", range(6, 10))
+    add("failures that do not matter", (6, 7, 8))
+    add("a timeout", (6, 7, 8))
+    add("a retried task", (6, 7))
+    add("a stop", (5, 6))
+    add("two lanes with failures", (8, 9))
     add("batches", (10, 13))
-    add("batches that are stopped", (7,))
-    for name, n, distinct in (("a lane", 5, 4_000), ("a lane that is stopped", 4, 2_000), ("two shards", 101, 2_000)):
-        add(name, (n,), distinct)  # few orders, or slow
+    fewer = DISTINCT // 4  # these are slow, or have few orders
+    add("one stage", (12,), fewer, workers=2, crashes=2, expiries=2)
+    add("two stages", (3,), fewer, workers=4, crashes=2, expiries=2)
+    add("two stages", (4,), fewer, workers=3, submits=3)
+    add("two stages", (5,), fewer, workers=3)
+    add("batches that are stopped", (7,), fewer)
+    add("a lane", (5,), DISTINCT // 10)
+    add("a lane that is stopped", (4,), DISTINCT // 20)
+    add("two shards", (101,), DISTINCT // 20)
     return kinds
 
 
