@@ -14,7 +14,7 @@ import pytest
 from commands import JOBKIT, InProcess
 from waiting import wait_until
 
-PARTS = ("email", "json", "asyncio", "lib2to3/tests/data", "encodings", "concurrent")
+PARTS = ("email", "json", "asyncio", "lib2to3/tests/data")
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_the_standard_library_is_marked_and_comes_back_to_the_byte(jobkit: InPro
     undone = jobkit("deprecate", "library", "--undo", "--json").document
 
     count = marked["counts"]["marked"]
-    assert count > 180
+    assert count > 60
     assert sum(after[path] != before[path] for path in before) == count
     assert (again["counts"]["marked"], again["counts"]["already marked"]) == (0, count)
     assert undone["counts"]["undone"] == count
