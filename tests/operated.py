@@ -95,6 +95,8 @@ class Operated(Schedule):
         self.acts: list[str] = []
         #: Whether an operator's process died over an act, which nobody but the timer goes on with.
         self.is_left_undone = False
+        #: Whether an operator has dropped the completion of a job, with which its hook is given up.
+        self.is_hook_given_up = False
 
     @property
     def heard(self) -> set[str]:
@@ -136,6 +138,7 @@ class Operated(Schedule):
         except REFUSALS as refused:
             did = type(refused).__name__
         self.acts[number] = f"{name} ({did})" if did else name
+        self.is_hook_given_up |= name == "poison drop" and "complete" in did
 
     def _choices(self) -> list[str]:
         """Return what may be chosen: most often a retry where it would not be refused."""
@@ -185,7 +188,8 @@ def what_is_left(schedule: Operated) -> list[str]:
     for chain in _chains(driver):
         if not chain.job.is_purging:  # then rows are missing, by and by
             broken += [f"{chain.job.job_id[:6]}: {text}" for text in broken_invariants(driver.repository, chain)]
-            if not hanging and chain.job.status.value not in schedule.heard:
+            has_heard = chain.job.status.value in schedule.heard or schedule.is_hook_given_up
+            if not (hanging or has_heard):
                 broken.append(f"{chain.job.job_id[:6]} is {chain.job.status}, the hook heard {sorted(schedule.heard)}")
     broken += broken_history(schedule.job_id, takewhile(_is_before_purge, schedule.faulty.history))
     return broken or _rows_left(driver)

@@ -26,7 +26,7 @@ def test_ci_runs_every_command_of_make_check():
     recipes = dict(re.findall(r"^(\w+):.*\n((?:\t.*\n)+)", makefile, re.MULTILINE))
 
     commands = [line for goal in goals[1].split() for line in recipes[goal].replace("\t", "").splitlines()]
-    steps = re.findall(r'^step "[^"]+" (.*)$', (ROOT / ".ci/run").read_text("utf-8"), re.MULTILINE)
+    steps = re.findall(r'^ *step "[^"]+" (.*)$', (ROOT / ".ci/run").read_text("utf-8"), re.MULTILINE)
 
     matrix = "pytest -n0 tests/scaffold/matrix.py"
     gates = ["ruff format --check", "ruff check", "mypy", "pyright", "lint-imports --no-cache", "pytest", matrix]
