@@ -162,7 +162,8 @@ def _broken_step(number: int, step: Written, sealed: dict[int, str], closed: lis
     before, after = step.before or {}, step.after or {}
     state = after.get("state")
     broken: list[str] = []
-    if (before.get("state"), state) in _ROUND_STEPS and after.get("round") == before.get("round", 0) + 1:
+    # A stage need not have been in every round: a retry reopens one, and those after it.
+    if (before.get("state"), state) in _ROUND_STEPS and after.get("round", 0) > before.get("round", 0):
         closed[:] = [each for each in closed if each != number]
         if state == "unplanned":
             sealed.pop(number, None)

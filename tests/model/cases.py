@@ -47,7 +47,10 @@ CASES: dict[str, Case] = {
     "a retry": Case(commands=RETRY, sealed=2, outcomes=OK_OR_FAIL, crashes=1, expiries=1),
     "a retry, a lost lease": Case(commands=RETRY, sealed=1, outcomes=OK_OR_FAIL, expiries=1, duplicates=1),
     "a retry of a stopped stage": Case(
-        commands=RETRY, sealed=2, shard=2, outcomes=(FAILED,), stop_on_failure=True, expiries=1, duplicates=1
+        commands=RETRY, sealed=2, shard=2, outcomes=(FAILED,), stop_on_failure=True, duplicates=1
+    ),
+    "a retry of a stopped stage, a lost lease": Case(
+        commands=RETRY, sealed=2, shard=2, outcomes=(FAILED,), stop_on_failure=True, expiries=1
     ),
     "a retry and a cancel": Case(commands=("retry command", "cancel command"), sealed=1, crashes=1, duplicates=1),
     "a repair": Case(commands=REPAIR, sealed=2, crashes=1, duplicates=1),
@@ -55,7 +58,8 @@ CASES: dict[str, Case] = {
     "a retry, poisoned": Case(
         commands=RETRY, sealed=1, outcomes=OK_OR_FAIL, max_deliveries=1, duplicates=1, crashes=1, expiries=1
     ),
-    "a repair while planning": Case(commands=("submit", "repair command"), fan_out=((1, 2),), crashes=1, expiries=1),
+    "a repair while planning": Case(commands=("submit", "repair command"), fan_out=((1, 2),), crashes=1),
+    "a repair while planning, a lost lease": Case(commands=("submit", "repair command"), fan_out=((1, 2),), expiries=1),
     "a purge": Case(commands=("purge command", "purge command", "submit"), sealed=1),
     "a purge that dies": Case(commands=("purge command",), sealed=1, crashes=1, commands_crash=True),
     "a purge and a retry": Case(commands=("purge command", "retry command"), sealed=1, outcomes=OK_OR_FAIL, crashes=1),

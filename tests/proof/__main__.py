@@ -1,4 +1,4 @@
-"""Runs the proof in parts: `make proof` those that have no result yet, `make proof PART=3/109` one, `PART=list` none."""
+"""Runs the proof in parts: `make proof` those that have no result yet, `make proof PART=3/111` one, `PART=list` none."""
 
 from __future__ import annotations
 
