@@ -249,9 +249,8 @@ class Trial:
 
         def work_on() -> None:
             self.clock.advance(LEASE_S + 1)
-            other = Driver(
-                self.faulty.store, [self.controller], clock=self.clock, rng=random.Random(99), batch=4, worker="other"
-            )
+            rng = random.Random(f"{self.clock.now()}")  # no two that take over draw the same keys
+            other = Driver(self.faulty.store, [self.controller], clock=self.clock, rng=rng, batch=4, worker="other")
             if not self.job_id:
                 other.submit(self.controller.job_type, self.job.params, **self.job.how)
             other.run(deliveries=deliveries)
