@@ -30,7 +30,7 @@ from .stores import store_option, worker_hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen(JobFilter):
+class WantedMessages(JobFilter):
     """What the user has typed: ids, a filter over messages and the jobs that they are about, or all."""
 
     ids: list[str]
@@ -72,7 +72,7 @@ class Chosen(JobFilter):
             )
 
 
-def show_poison(chosen: Chosen, *, how: How, store: str) -> None:
+def show_poison(chosen: WantedMessages, *, how: How, store: str) -> None:
     """Run `jobkit inspect poison`."""
     how.check()
     if how.watch and chosen.is_all:
@@ -103,7 +103,7 @@ def show_poison(chosen: Chosen, *, how: How, store: str) -> None:
         present(read, how, title="jobkit inspect poison")
 
 
-def requeue(chosen: Chosen, *, reason: str, dry_run: bool, json: bool, store: str) -> None:
+def requeue(chosen: WantedMessages, *, reason: str, dry_run: bool, json: bool, store: str) -> None:
     """Run `jobkit poison requeue`; exit code 1 when a message is left."""
     chosen.check()
     wanted = chosen.wanted(SystemClock().now())
@@ -114,7 +114,7 @@ def requeue(chosen: Chosen, *, reason: str, dry_run: bool, json: bool, store: st
     _tell(chosen, found, done, verb="requeued", dry_run=dry_run, json=json, store=store)
 
 
-def drop(chosen: Chosen, *, reason: str, dry_run: bool, yes: bool, json: bool, store: str) -> None:
+def drop(chosen: WantedMessages, *, reason: str, dry_run: bool, yes: bool, json: bool, store: str) -> None:
     """Run `jobkit poison drop`; exit code 1 when a message is left."""
     chosen.check()
     wanted = chosen.wanted(SystemClock().now())
@@ -147,7 +147,7 @@ def _untouched(messages: Sequence[PoisonMessage]) -> list[Done]:
 
 
 def _tell(
-    chosen: Chosen, found: Found, done: Sequence[Done], *, verb: str, dry_run: bool, json: bool, store: str
+    chosen: WantedMessages, found: Found, done: Sequence[Done], *, verb: str, dry_run: bool, json: bool, store: str
 ) -> None:
     from jobkit.views.poison import escaped, none_line, not_seen_lines, state_of
 

@@ -21,7 +21,7 @@ from .option_types import (
 )
 
 if TYPE_CHECKING:
-    from .poison import Chosen
+    from .poison import WantedMessages
 
 poison_app = typer.Typer(
     help="Do something with poison messages. For example: jobkit poison requeue --all.", no_args_is_help=True
@@ -86,11 +86,11 @@ def chosen(
     params: list[str] | None,
     *,
     is_all: bool,
-) -> Chosen:
+) -> WantedMessages:
     """Return which messages were typed."""
-    from .poison import Chosen
+    from .poison import WantedMessages
 
-    return Chosen(
+    return WantedMessages(
         ids=ids or [],
         queue=queue,
         job=job,
