@@ -111,7 +111,7 @@ def count_calls(store: Store, counts: Counts) -> int:
         worker="bench",
         observe=lambda _: None,
     )
-    purging = Purging(service)
+    purging = Purging(service, by="bench")
     for job in purging.find(Selection(), datetime.now(UTC) - timedelta(days=30), []):
         purging.purge(job)
     return sum(counts.calls.values())
