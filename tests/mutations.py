@@ -54,6 +54,15 @@ def service(*changes: tuple[str, str]) -> Mutation:
     return Mutation(module="service", changes=changes)
 
 
+UNSEEN_BEFORE_TASKS = (
+    "            if not self._is_marked(job):\n                return\n            deleted.clear()\n",
+    "            deleted.clear()\n",
+)
+UNSEEN_BEFORE_JOB = (
+    "            if not self._is_marked(job):\n                return\n            try:\n                self._tables",
+    "            try:\n                self._tables",
+)
+
 MUTATIONS = {
     "check before record": service(
         (
@@ -336,20 +345,18 @@ MUTATIONS = {
         changes=(('**({"purging": True} if purges else {})', ""),),
         first=Mutation(module="removal", changes=(('return bool(found.get("purging")) and', "return"),)),
     ),
-    "a purge that does not look again": Mutation(
-        module="removal",
-        changes=(("            if not self._is_marked(job):\n", "            if False:\n"),),
-    ),
+    "a purge that does not look again before tasks go": Mutation(module="removal", changes=(UNSEEN_BEFORE_TASKS,)),
+    "a purge that does not look again before the job goes": Mutation(module="removal", changes=(UNSEEN_BEFORE_JOB,)),
     "a purge with the job row first": Mutation(
         module="removal",
         changes=(
             (
-                "        yield from self._remove(job, each, rows.TASKS, rows.job_partitions(job.job_id))\n",
-                "        chain = self._deletions(self._tables.query(rows.JOBS, job.job_id, rows=rows.CHAIN_ROWS, select=()))\n"
-                "        each(chain, lambda part: self._tables.transact(rows.JOBS, part))\n"
-                "        yield from self._remove(job, each, rows.TASKS, rows.job_partitions(job.job_id))\n",
+                "        tasks = self._tables.query(",
+                "        own = self._tables.query(rows.JOBS, job.job_id, select=())\n"
+                "        self._tables.transact(rows.JOBS, _deletions(own))\n"
+                "        tasks = self._tables.query(",
             ),
-            ("            if not self._is_marked(job):\n", "            if False:\n"),
+            UNSEEN_BEFORE_TASKS,
         ),
     ),
     "a poisoned batch leaves what it has not claimed": Mutation(

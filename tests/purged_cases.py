@@ -47,7 +47,8 @@ LONG = Job(
 )
 FAILED = Job(make=lambda hook: one_stage(odd_ones_fail, on_hook=hook), params={"n": 2})
 
-Act = Callable[[Driver, Trial], None]
+#: What is done to a job; True when it is to run again, and so is not to be gone.
+Act = Callable[[Driver, Trial], bool | None]
 
 
 def purge_all(driver: Driver) -> None:
@@ -109,7 +110,8 @@ def beside_a_purge(folder: Path, job: Job, act: Act, *, store: str = "memory") -
     ends, broken = set[str](), list[str]()
     for number in range(1, calls_of_a_purge(job, store, folder) + 1):
         with trial(job, store, folder, Fault(Kind.LEASE_LOST, at(number))) as run:
-            run.faulty.lease_lost = run.beside(partial(act, run=run))
+            to_run = list[bool | None]()
+            run.faulty.lease_lost = run.beside(lambda driver, run=run, to_run=to_run: to_run.append(act(driver, run)))
             finish_and_purge(run)
             try:
                 run.driver.run()
@@ -117,6 +119,7 @@ def beside_a_purge(folder: Path, job: Job, act: Act, *, store: str = "memory") -
                 check_invariants(run.faulty.real, run.job_id, dead_submits=1)
             except UnknownJob:
                 ends.add("gone")
+                broken += [f"at call {number}: what was to run again is gone" for again in to_run if again]
                 left = run.driver.everything()
                 broken += [f"at call {number}: {table} {left[table]}" for table in _left(left) if table != "index"]
             except AssertionError as error:
@@ -215,11 +218,12 @@ def repair(driver: Driver, run: Trial) -> None:
     Operator(driver.service, by="operator").repair(run.job_id, force=True)
 
 
-def retry(driver: Driver, run: Trial) -> None:
+def retry(driver: Driver, run: Trial) -> bool:
     try:
         Operator(driver.service, by="operator").retry(run.job_id)
     except (JobIsBeingPurged, NothingToRetry, UnknownJob):
-        return
+        return False
+    return True
 
 
 def purge_beside(folder: Path, job: Job, act: Act, *, ended: bool, store: str = "memory") -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +13,7 @@ import pytest
 from driver import Driver
 from invariants import check_invariants
 from jobkit.runtime.errors import JobIsBeingPurged, NotToBePurged, UnknownJob
-from jobkit.runtime.model import JobRecord, Status
+from jobkit.runtime.model import Audit, JobRecord, Status
 from jobkit.runtime.operator import Operator
 from jobkit.runtime.outbox import one_after_another
 from jobkit.runtime.purging import Purging
@@ -103,6 +104,27 @@ def test_a_purge_that_is_interrupted_tells_what_it_has_deleted_till_then(drive: 
         Purging(driver.service, by="ann").purge(job, rows.append)
 
     assert rows == [3]  # the markers of its shards
+
+
+def test_who_purges_a_job_is_told_to_the_end_of_one_with_more_rows_than_a_transaction_takes(drive: Drive):
+    driver = drive(one_stage(lambda task: 1, aggregate=lambda job: "x" * 300_000))
+    job = job_of(driver, driver.finish("one_stage", {"n": 1})["job_id"])
+    for number in range(120):
+        audit = Audit(action="repair", by="ann", reason="", at=driver.clock.now())
+        job = driver.repository.add_audit(job, audit, token=f"{number:04}")
+    left: list[dict[str, int]] = []
+
+    def tell(_: int) -> None:
+        kinds = Counter(row.partition("-")[0] for _, row, *_ in rows_of(driver)["jobs"])
+        left.append(kinds | {"purge": [each.action for each in driver.repository.audits(job.job_id)].count("purge")})
+
+    before = Counter(row.partition("-")[0] for _, row, *_ in rows_of(driver)["jobs"])
+    Purging(driver.service, by="ann").purge(job, tell)
+
+    assert before == {"audit": 120, "chunk": 2, "job": 1, "stage": 1}
+    own = {"audit": 98, "job": 1, "stage": 1, "purge": 1}
+    assert left == [{"audit": 121, "chunk": 2, "job": 1, "stage": 1, "purge": 1}, own, {"purge": 0}]
+    assert rows_of(driver) == EMPTY
 
 
 def test_long_results_lists_of_earlier_ones_audits_and_lost_plans_go_too(drive: Drive):

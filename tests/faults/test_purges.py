@@ -28,8 +28,8 @@ from purged_cases import (
 )
 
 STORES = ("memory", "sqlite")
-#: What is done once: the mark, tasks, parts of the result, job and stage, the row that lists it; and all that is called.
-WRITES, CALLS = 5, 17
+#: What is done once: the mark, tasks, the job's own rows, the row that lists it; and all that is called.
+WRITES, CALLS = 4, 14
 
 
 @pytest.mark.parametrize("store", STORES)

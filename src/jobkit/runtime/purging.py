@@ -71,7 +71,7 @@ class Purging:
     def purge(self, job: JobRecord, tell: Callable[[int], None] = lambda _: None, *, reason: str = "") -> bool:
         """Delete all rows of a job that may be purged; `tell` hears how many, now and then.
 
-        What is left when it is broken off, the next purge of the job deletes; while its tasks go it tells who began it,
+        What is left when it is broken off, the next purge of the job deletes; the job tells till then who began it,
         when and why. False for a job that has changed since it was read: it was retried, or somebody else purges it.
         """
         if not job.is_purging and not self._begin(job, reason):
