@@ -11,7 +11,7 @@ from itertools import groupby
 
 from .errors import EntityChanged, EntityNotFound
 from .messages import JOBS_QUEUE, Incoming, Kind, Message
-from .model import Chain, JobRecord, StageRecord, StageState, TaskRef
+from .model import Chain, JobRecord, StageRecord, StageState, TaskRecord, TaskRef
 from .outbox import PAGE, reopen_message, stage_message
 from .resending import send_waiting
 from .retry_choice import Choice
@@ -65,16 +65,21 @@ class Reopening:
                 self._repository.seal_again(chain, stage, service.clock.now())
 
     def _reset(self, stage: StageRecord) -> None:
-        """Queue all tasks that have not completed, or those chosen, for the stage's round, a shard at a time."""
-        left = True
-        while left:
-            left = False
-            old = self._repository.tasks_to_reset(stage)
-            for _, tasks in groupby(old, key=lambda task: task.ref.index // SHARD):
-                try:
-                    self._repository.reset(stage, list(tasks), self._service.clock.now())
-                except EntityChanged:
-                    left = True  # somebody else does it too: read again
+        """Queue all tasks that have not completed, or those chosen, for the stage's round, several shards at once."""
+        left: list[int] = []
+
+        def reset(tasks: list[TaskRecord]) -> None:
+            try:
+                self._repository.reset(stage, tasks, self._service.clock.now())
+            except EntityChanged:  # somebody else does it too: read again
+                left.append(tasks[0].ref.index)
+
+        while True:
+            old = groupby(self._repository.tasks_to_reset(stage), key=lambda task: task.ref.index // SHARD)
+            self._service.outbox.each((list(tasks) for _, tasks in old), reset)
+            if not left:
+                return
+            left.clear()
 
     def _go_on(self, chain: Chain, stage: StageRecord, message: Message) -> None:
         """Turn out the lights of shards with nothing open, then send what is queued; larger ranges in parts."""

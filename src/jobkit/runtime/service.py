@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from .attempts import Attempts, Claim
@@ -227,22 +228,23 @@ class Service:
         return sealed
 
     def _write_tasks(self, loaded: LoadedJob, stage: Stage[Any, Any, Any], taken: StageRecord) -> int:
-        """Run the fan-out in slices of a shard; return the number of tasks."""
-        if stage.fan_out_function is None:
-            self.repository.insert_shard(taken, 0, [None], self.clock.now())
-            return 1
+        """Run the fan-out in slices of a shard, several of which are written at once; return the number of tasks."""
+        items: Iterator[str | None] = iter([None])  # without a fan-out the one task has no item
+        if stage.fan_out_function is not None:
+            items = _encoded(stage, stage.items(loaded.host(stage), loaded.context))
         count = 0
-        shard: list[str | None] = []
-        for item in stage.items(loaded.host(stage), loaded.context):
-            what = f"the item of task {count + len(shard)}"
-            shard.append(check_size(stage.item_codec.encode(item, what=what), what=what))
-            if len(shard) == SHARD:
-                self.repository.insert_shard(taken, count, shard, self.clock.now())
-                count += SHARD
-                shard = []
-        if shard:
-            self.repository.insert_shard(taken, count, shard, self.clock.now())
-        return count + len(shard)
+
+        def shards() -> Iterator[tuple[int, list[str | None]]]:
+            nonlocal count
+            while shard := list(islice(items, SHARD)):
+                yield count, shard
+                count += len(shard)
+
+        def insert(shard: tuple[int, list[str | None]]) -> None:
+            self.repository.insert_shard(taken, *shard, self.clock.now())
+
+        self.outbox.each(shards(), insert)
+        return count
 
     def _give_up_planning(self, taken: StageRecord, failure: Failure) -> None:
         """Close a stage whose fan-out failed, and the job with it, unless somebody else has taken the planning."""
@@ -666,6 +668,13 @@ class Service:
     def event(self, action: Action, ref: TaskRef, *, attempt: int, text: str = "") -> Event:
         """Make the event of a task."""
         return Event(action=action, job_id=ref.job_id, stage=ref.stage, index=ref.index, attempt=attempt, text=text)
+
+
+def _encoded(stage: Stage[Any, Any, Any], items: Iterable[Any]) -> Iterator[str]:
+    """Yield the items of a stage's fan-out as they are stored, one by one."""
+    for index, item in enumerate(items):
+        what = f"the item of task {index}"
+        yield check_size(stage.item_codec.encode(item, what=what), what=what)
 
 
 def _is_of(job: JobRecord, message: Message) -> bool:

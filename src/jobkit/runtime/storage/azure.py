@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -42,9 +43,22 @@ class AzureStore:
         self._interrupted = threading.Event()
 
     def each(self, items: Iterable[Item], do: Callable[[Item], None]) -> None:
-        """Do all items, up to 16 at a time; raises what the first that failed raised, once all have been tried."""
-        for _ in self._pool.map(do, items):
-            pass
+        """Do all items, up to 16 at a time, each taken when one before it is done.
+
+        Raises what the first that failed raised, once none is being done any more; those after it are not begun.
+        """
+        begun: deque[Future[None]] = deque()
+        try:
+            for item in items:
+                if len(begun) == SENDERS:
+                    begun.popleft().result()
+                begun.append(self._pool.submit(do, item))
+            while begun:
+                begun.popleft().result()
+        finally:
+            for future in begun:
+                future.cancel()
+            wait(begun)
 
     def wait(self, queues: Sequence[str], timeout_s: float) -> None:  # noqa: ARG002 - all are polled alike
         """Return when it is time to ask again, at `wake`, or after `timeout_s`."""
