@@ -127,6 +127,27 @@ def test_who_purges_a_job_is_told_to_the_end_of_one_with_more_rows_than_a_transa
     assert rows_of(driver) == EMPTY
 
 
+@pytest.mark.parametrize(("audits", "chunks"), [(96, 1), (97, 0)])
+def test_a_job_whose_result_is_deleted_in_part_is_shown_and_purged_by_its_id(drive: Drive, audits: int, chunks: int):
+    driver = drive(one_stage(lambda task: 1, aggregate=lambda job: "é" * 150_000))
+    job = job_of(driver, driver.finish("one_stage", {"n": 0})["job_id"])
+    for number in range(audits):
+        audit = Audit(action="repair", by="ann", reason="", at=driver.clock.now())
+        job = driver.repository.add_audit(job, audit, token=f"{number:04}")
+
+    def interrupted(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Purging(driver.service, by="ann").purge(job, interrupted)
+
+    assert sum(row.startswith("chunk") for _, row, *_ in rows_of(driver)["jobs"]) == chunks
+    assert (driver.job(job.job_id)["status"], driver.job(job.job_id)["result"]) == ("completed", None)
+    purging = Purging(driver.service, by="ann")
+    assert purging.purge(purging.check(job.job_id))
+    assert rows_of(driver) == EMPTY
+
+
 def test_long_results_lists_of_earlier_ones_audits_and_lost_plans_go_too(drive: Drive):
     driver = drive(two_stages(), one_stage(broken, aggregate=lambda job: "x" * 300_000))
     listed = driver.finish("two_stages", {"n": 1}, stages=["2"], source_list=[{"square": 4}])["job_id"]

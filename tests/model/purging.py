@@ -48,13 +48,13 @@ def _next(turn, find, epoch):
 
 
 def find_tasks(turn, epoch):
-    """Read what there is of tasks, markers and parts of results."""
-    return _found(turn, epoch, turn.all_of("task", "marker", "chunk"), delete_tasks)
+    """Read what there is of tasks and markers."""
+    return _found(turn, epoch, turn.all_of("task", "marker"), delete_tasks)
 
 
 def find_chain(turn, epoch):
-    """Read the stage rows and the job row."""
-    return _found(turn, epoch, turn.all_of("stage", "job"), delete_chain)
+    """Read the parts of the result, the stage rows and the job row."""
+    return _found(turn, epoch, turn.all_of("chunk", "stage", "job"), delete_chain)
 
 
 def _found(turn, epoch, found, delete):
@@ -82,12 +82,12 @@ def delete_tasks(turn, epoch, found):
 
 
 def delete_chain(turn, epoch, found):
-    """Delete stages and job in one transaction, the last one."""
+    """Delete them in one transaction, the last one; refused, what is left is read again."""
     if found:
         if turn.without("purge_deletes_anything"):
             turn.write(*[turn.put(key, None) for key, _ in found])
-        else:
-            turn.write(*[turn.update(key, entry, None) for key, entry in found])
+        elif not turn.write(*[turn.update(key, entry, None) for key, entry in found]):
+            return _next(turn, find_chain, epoch)
     if turn.without("purge_job_first"):
         return then(find_tasks, epoch)
     return then(submit) if turn.body.kind == "again command" else DELETE

@@ -45,6 +45,7 @@ class Removal:
             try:
                 self._tables.transact(rows.JOBS, _deletions(last))
             except (EntityChanged, EntityNotFound):  # another removal: what is left is read again
+                yield 0
                 continue
             yield len(last)
             return

@@ -89,11 +89,11 @@ class Repository:
         return Chain(job=rows.read_job(found[0]), stages=tuple(map(rows.read_stage, found[1:])))
 
     def get_chain(self, job_id: str) -> Chain:
-        """Read a job, its stages and its whole result. Raises UnknownJob."""
+        """Read a job, its stages and its whole result, unless that is being deleted. Raises UnknownJob."""
         chain = self.find_chain(job_id)
         if chain is None:
             raise UnknownJob(job_id=job_id)
-        if chain.job.result_chunks:
+        if chain.job.result_chunks and not chain.job.is_purging:
             text = self._read_chunks(job_id, f"chunk-{chain.job.result_token}-")
             return replace(chain, job=replace(chain.job, result_json=text))
         return chain
