@@ -6,6 +6,7 @@ import contextlib
 import json
 import random
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,10 @@ LONGEST_WAIT_S = 7 * 24 * 3600.0
 START = datetime(2024, 2, 29, 12, 0, 0, tzinfo=UTC)
 TABLES = ("jobs", "tasks", "index")
 EVERYTHING = Span("", "\x7f")
+
+
+#: Which message is being handled here, by its id in the queue, and the how-manieth delivery of it that is.
+DELIVERED: ContextVar[tuple[str, int]] = ContextVar("DELIVERED")
 
 
 class Crash(BaseException):
@@ -193,6 +198,7 @@ class Driver:
         if self._faults is not None:
             self._faults.begin_delivery(queue, delivery)
         self.clock.advance(0.001)
+        DELIVERED.set((delivery.id, delivery.dequeue_count))
         try:
             if poison is not None and delivery.dequeue_count > MAX_DEQUEUE_COUNT:
                 queues.send(poison, delivery.body)  # the last delivery died with its process

@@ -17,7 +17,7 @@ from typing import Any
 
 from greenlet import greenlet
 
-from driver import LEASE_S, Driver, ManualClock, new_store
+from driver import DELIVERED, LEASE_S, Driver, ManualClock, new_store
 from faulty import Call, Fault, Faulty, Kind
 from invariants import check_invariants, outcome
 from jobkit.runtime import PermanentError
@@ -28,6 +28,7 @@ from jobkit.runtime.messages import POISON_SUFFIX
 from moments import Trail
 from samples import (
     broken_items,
+    failing_stages,
     odd_stages_skipped,
     one_stage,
     second_fails,
@@ -54,9 +55,13 @@ class Job:
     is_settled: bool = False
     #: Whether running tasks may be handed to another attempt.
     is_handed_on: bool = False
+    #: Whether results name the delivery that gave them.
+    is_named: bool = False
 
     def comparable(self, found: dict[str, Any]) -> dict[str, Any]:
         """Return of an outcome what must be the same in every run."""
+        if self.is_named:
+            return found | {"tasks": [(*task[:4], task[5]) for task in found["tasks"]]}
         if self.is_handed_on:
             return found | {"tasks": [(*task[:2], *task[3:]) for task in found["tasks"]]}
         if not self.is_settled:
@@ -84,6 +89,13 @@ def even_fail(task: Any) -> int:
     return 2 * int(task.params)
 
 
+def second_fails_once_and_all_name_themselves(task: Any) -> dict[str, Any]:
+    """Fail at the second task's first attempt; return which attempt of which delivery gave the result."""
+    second_fails_once(task)
+    message, delivered = DELIVERED.get()
+    return {"attempt": task.attempt, "message": message, "delivered": delivered}
+
+
 def two_of_four_fail(task: Any) -> int:
     """Fail task 0 at each attempt and task 1 at its first; the message of task 2 becomes poison."""
     if task.index == 0 or (task.index == 1 and task.attempt == 1):
@@ -106,6 +118,13 @@ JOBS = {
     "no task in two stages": Job(make=two_stages, params={"n": 0}),
     "a retried task": Job(
         make=lambda hook: one_stage(second_fails_once, max_attempts=2, on_hook=hook), params={"n": 3}
+    ),
+    "results that name who gave them": Job(
+        make=lambda hook: one_stage(
+            second_fails_once_and_all_name_themselves, max_attempts=2, aggregate=lambda job: None, on_hook=hook
+        ),
+        params={"n": 3},
+        is_named=True,
     ),
     "a failing task": Job(make=lambda hook: one_stage(second_fails, max_attempts=2, on_hook=hook), params={"n": 3}),
     "a fan-out that raises": Job(
@@ -132,6 +151,10 @@ JOBS = {
     "failures that do not matter": Job(
         make=lambda hook: one_stage(even_fail, on_failure="continue", on_hook=hook), params={"n": 3}
     ),
+    "failures in two stages": Job(
+        make=lambda hook: failing_stages(two_of_four_fail, on_hook=hook), params={"n": 4}, how={"stages": ["1", "2"]}
+    ),
+    "failures in three stages": Job(make=lambda hook: failing_stages(two_of_four_fail, on_hook=hook), params={"n": 4}),
     "a stop": Job(
         make=lambda hook: one_stage(even_fail, on_failure="stop", on_hook=hook), params={"n": 4}, is_settled=True
     ),
@@ -164,6 +187,19 @@ JOBS = {
         params={"n": 2},
     ),
     "101 tasks": Job(make=lambda hook: one_stage(double, on_hook=hook), params={"n": 101}),
+}
+
+_SIMPLE: dict[int, Callable[[Hook], type[BaseController[Any]]]] = {
+    1: lambda hook: one_stage(double, on_hook=hook),
+    2: two_stages,
+    3: three_stages,
+}
+#: What else there is of one to three stages and no task to five.
+GRID = {
+    f"{n} tasks, {stages} stages": Job(make=make, params={"n": n})
+    for stages, make in _SIMPLE.items()
+    for n in range(6)
+    if (stages, n) not in {(1, 1), (1, 5), (2, 0), (2, 3), (2, 4), (3, 2)}
 }
 
 #: All but the large one.
@@ -218,7 +254,7 @@ class Trial:
 
     def check(self) -> None:
         """Check every invariant, after whatever has happened."""
-        submits_died = sum(call.delivery == 0 for call in self.faulty.happened)
+        submits_died = sum(call.delivery == 0 for call in self.faulty.failed)
         check_invariants(self.faulty.real, self.job_id, self.faulty.history, dead_submits=submits_died)
 
     def beside(

@@ -99,6 +99,8 @@ class Faulty:
         self.history: list[Written] = []
         self.delays: list[tuple[str, float]] = []
         self.happened: list[Call] = []
+        #: Those of `happened` that failed or died for whoever called.
+        self.failed: list[Call] = []
         self.lease_lost: Callable[[], None] = lambda: None
         self.dead = False
         self.paused = False
@@ -160,6 +162,7 @@ class Faulty:
             self.lease_lost()
             self.paused = False
             return self._apply(do, keep)
+        self.failed.append(call)
         if kind is Kind.CRASH_BEFORE:
             self.dead = True
             raise Crash

@@ -118,7 +118,11 @@ class Schedule:
         expiries: int = 0,
         submits: int = 1,
     ) -> None:
-        """Submit the job so many times; allow for so many deaths of an instance, and so often the end of all leases."""
+        """Submit the job; allow for so many deaths of an instance, and so often the end of all leases.
+
+        Several `submits` take turns as everything else does, each by an instance that works then; none of them may die.
+        """
+        assert submits == 1 or not crashes, "an index row that a dead submit leaves is not told apart here"
         self.clock = ManualClock()
         self._memory = MemoryStore(clock=self.clock, rng=random.Random(7))
         self.faulty = Interleaved(self._memory.store, self)
@@ -141,9 +145,12 @@ class Schedule:
         ]
         self._running: Worker | None = None
         self._calls = 0
-        job = subject.job
-        for worker in self._workers[:submits]:
-            self.job_id = worker.driver.submit(subject.controller.job_type, job.params, **job.how)
+        self.job_id = ""
+        if submits == 1:
+            self._submit(self._workers[0])
+        else:
+            for worker in self._workers[:submits]:
+                worker.idle, worker.message = False, ("submit", worker.number)
 
     def run(self, strategy: Strategy) -> dict[str, Any]:
         """Run the job to its end, check all invariants and return what it came to."""
@@ -187,8 +194,16 @@ class Schedule:
             raise Crash
         return worker
 
+    def _submit(self, worker: Worker) -> None:
+        job = self._subject.job
+        self.job_id = worker.driver.submit(self._subject.controller.job_type, job.params, **job.how)
+
     def _work(self, worker: Worker) -> None:
-        """Take message after message; what it raises ends the schedule, and `run` raises it."""
+        """Submit, if that is to be done, and take message after message; what it raises ends the schedule, and `run` raises it."""
+        if not worker.idle:
+            self._submit(worker)
+            worker.idle = True
+            self._go_on(worker)
         while True:
             self._take_message(worker)
             worker.idle = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pydantic_core
@@ -14,6 +14,7 @@ from jobkit.runtime.messages import decode_message
 from jobkit.runtime.model import TURN, Chain, JobRecord, StageState, Status
 from jobkit.runtime.processing import QUEUES
 from jobkit.runtime.repository import Repository
+from jobkit.runtime.rows import get_text
 from jobkit.runtime.storage.ports import Span, Store
 
 
@@ -41,6 +42,7 @@ def check_invariants(store: Store, job_id: str, history: Sequence[Written] = (),
         *broken_invariants(Repository(store.tables), chain),
         *_left_behind(store, chain.job, dead_submits),
         *broken_history(job_id, history),
+        *(_other_than_written(store, job_id, history) if history else ()),
     ]
     assert not broken, f"job {job_id}: " + "; ".join(broken)
 
@@ -97,42 +99,93 @@ def _left_behind(store: Store, job: JobRecord, dead_submits: int) -> list[str]:
     return broken
 
 
+def _other_than_written(store: Store, job_id: str, history: Iterable[Written]) -> list[str]:
+    """Say which of a job's rows (its result and those of its tasks among them) are not as they were last written."""
+    last: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+    for step in history:
+        if (step.place == "jobs" and step.partition == job_id) or step.partition.startswith(f"{job_id}."):
+            key = (step.place, step.partition, step.row)
+            if step.after is None:
+                last.pop(key, None)
+            else:
+                last[key] = step.after
+    partitions: dict[str, str | Span] = {"jobs": job_id, "tasks": Span(f"{job_id}.", f"{job_id}/")}
+    found = {
+        (table, entity.partition, entity.row): dict(entity.properties)
+        for table, partition in partitions.items()
+        for entity in store.tables.query(table, partition)
+    }
+    keys = sorted(found.keys() | last.keys())
+    return [f"row {key} {_unlike(found.get(key), last.get(key))}" for key in keys if found.get(key) != last.get(key)]
+
+
+def _unlike(found: Mapping[str, Any] | None, written: Mapping[str, Any] | None) -> str:
+    if found is None or written is None:
+        return "is gone" if found is None else "is there, and was deleted or never written"
+    names = sorted(found.keys() | written.keys())
+    parts = [(name, found.get(name), written.get(name)) for name in names if found.get(name) != written.get(name)]
+    return "has " + ", ".join(f"{name} {is_!r:.200} instead of {was!r:.200}" for name, is_, was in parts)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What a history has come to: of each stage, and of the job."""
+
+    sealed: dict[int, str] = field(default_factory=dict)
+    closed: list[int] = field(default_factory=list)
+    given_up: set[int] = field(default_factory=set)
+    lanes: dict[int, int] = field(default_factory=dict)
+    running: dict[int, set[int]] = field(default_factory=dict)
+    states: dict[int, str] = field(default_factory=dict)
+    has_ended: bool = False
+
+
 def broken_history(job_id: str, history: Iterable[Written]) -> list[str]:
     """Say what was done to a job that may not be: every write and send since the store was empty, or the first of them."""
     broken: list[str] = []
-    sealed: dict[int, str] = {}
-    closed: list[int] = []
-    given_up: set[int] = set()
-    ended = False
-    lanes: dict[int, int] = {}
-    running: dict[int, set[int]] = {}
+    seen = _Seen()
     for step in history:
-        if step.place == "jobs" and step.partition == job_id and step.row.startswith("stage-"):
-            lanes[int(step.row.removeprefix("stage-"))] = (step.after or {}).get("max_parallel", 0)
-        if step.place == "tasks" and step.partition.startswith(f"{job_id}.") and step.partition.split(".")[3] == "t":
-            broken += _broken_lanes(step, lanes, running)
         if step.body:
-            broken += _broken_message(job_id, step.body, sealed)
+            broken += _broken_message(job_id, step.body, seen.sealed)
         elif step.place == "jobs" and step.partition == job_id and step.row == "job":
-            status = (step.after or {}).get("status")
-            if ended and _is_retried(step):
-                ended = False
-            if ended and (step.after is None or status != (step.before or {}).get("status")):
-                broken.append(f"the ended job became {status}")
-            ended = status in ("completed", "failed")
+            broken += _broken_job_write(step, seen)
         elif step.place == "jobs" and step.partition == job_id and step.row.startswith("stage-"):
-            number = int(step.row.removeprefix("stage-"))
-            broken += _broken_step(number, step, sealed, closed)
-            before, after = step.before or {}, step.after or {}
-            if after.get("state") == "closed":  # while it was reopened: who was at its tasks may still be
-                given_up |= {number} if before.get("state") == "reopening" else set()
-            else:
-                given_up.discard(number)
+            broken += _broken_stage_write(step, seen)
         elif step.place == "tasks" and step.partition.startswith(f"{job_id}."):
-            broken += _broken_task_write(step, sealed, closed, given_up)
-    if closed != sorted(set(closed)):
-        broken.append(f"the stages were closed in the order {closed}")
+            broken += _broken_task_write(step, seen)
+    if seen.closed != sorted(set(seen.closed)):
+        broken.append(f"the stages were closed in the order {seen.closed}")
     return broken
+
+
+def _broken_job_write(step: Written, seen: _Seen) -> list[str]:
+    before, status = (step.before or {}).get("status"), (step.after or {}).get("status")
+    was_ended = seen.has_ended and not _is_retried(step)
+    seen.has_ended = status in ("completed", "failed")
+    return [f"the ended job became {status}"] if was_ended and (step.after is None or status != before) else []
+
+
+def _broken_stage_write(step: Written, seen: _Seen) -> list[str]:
+    number = int(step.row.removeprefix("stage-"))
+    broken = _broken_step(number, step, seen.sealed, seen.closed)
+    before, after = step.before or {}, step.after or {}
+    seen.lanes[number] = after.get("max_parallel", 0)
+    seen.states[number] = state = after.get("state", "")
+    if state in ("planning", "sealed"):
+        broken += _begun_early(number, state, seen.states)
+    if state == "closed":  # while it was reopened: who was at its tasks may still be
+        seen.given_up |= {number} if before.get("state") == "reopening" else set()
+    else:
+        seen.given_up.discard(number)
+    return broken
+
+
+def _begun_early(number: int, what: str, states: Mapping[int, str]) -> list[str]:
+    """Say when something is done at a stage while the one before it is not closed."""
+    before = max((each for each in states if each < number), default=number)
+    if before == number or states[before] == "closed":
+        return []
+    return [f"stage {number} was {what} while stage {before} was {states[before]}"]
 
 
 def _is_retried(step: Written) -> bool:
@@ -178,38 +231,47 @@ def _broken_step(number: int, step: Written, sealed: dict[int, str], closed: lis
     return broken
 
 
-def _broken_lanes(step: Written, lanes: dict[int, int], running: dict[int, set[int]]) -> list[str]:
-    """Say when more tasks of a stage run than its `max_parallel`; keeps which do in `running`."""
+def _broken_lanes(step: Written, seen: _Seen) -> list[str]:
+    """Say when more tasks of a stage run than its `max_parallel`; keeps which do."""
     number = int(step.partition.split(".")[1])
-    at_work = running.setdefault(number, set())
+    at_work = seen.running.setdefault(number, set())
     at_work.discard(int(step.row))
     if (step.after or {}).get("status") == "processing":
         at_work.add(int(step.row))
-    most = lanes.get(number, 0)
+    most = seen.lanes.get(number, 0)
     return [f"tasks {sorted(at_work)} of stage {number} run, and {most} may"] if most and len(at_work) > most else []
 
 
-def _broken_task_write(step: Written, sealed: dict[int, str], closed: list[int], given_up: set[int]) -> list[str]:
+def _broken_task_write(step: Written, seen: _Seen) -> list[str]:
     _, stage, plan, kind, *_ = step.partition.split(".")
     number = int(stage)
     if kind != "t":
-        return [] if sealed.get(number) == plan else [f"stage {number} was marked before it was sealed"]
+        return [] if seen.sealed.get(number) == plan else [f"stage {number} was marked before it was sealed"]
+    broken = _broken_lanes(step, seen)
+    if (step.after or {}).get("status") == "processing":
+        broken += _begun_early(number, f"at task {int(step.row)}", seen.states)
+    if text := _broken_task_step(number, plan, step, seen):
+        broken.append(text)
+    return broken
+
+
+def _broken_task_step(number: int, plan: str, step: Written, seen: _Seen) -> str:
     before, after = step.before or {}, step.after or {}
     where = f"task {number}-{int(step.row)}"
     if before.get("status") == "failed" and _is_reset(before, after):
-        is_late = number in closed and number not in given_up
-        return [f"{where} was reset after stage {number} was closed"] if is_late else []
+        is_late = number in seen.closed and number not in seen.given_up
+        return f"{where} was reset after stage {number} was closed" if is_late else ""
     if before.get("status") == "failed" and after == {**before, "round": after.get("round")}:
-        return []  # it was not chosen for this round
+        return ""  # it was not chosen for this round
     if before.get("status") in ("completed", "failed"):
-        return [f"{where} was {before['status']} and became {after.get('status')}"]
+        return f"{where} was {before['status']} and became {after.get('status')}"
     if text := _broken_owner(before, after):
-        return [f"{where} {text}"]
+        return f"{where} {text}"
     if step.before is None:
-        return [] if sealed.get(number) != plan else [f"{where} was planned after the seal"]
-    if sealed.get(number) != plan:
-        return [f"{where} was touched before its plan was sealed"]
-    return [f"{where} was touched after stage {number} was closed"] if number in closed else []
+        return f"{where} was planned after the seal" if seen.sealed.get(number) == plan else ""
+    if seen.sealed.get(number) != plan:
+        return f"{where} was touched before its plan was sealed"
+    return f"{where} was touched after stage {number} was closed" if number in seen.closed else ""
 
 
 def _is_reset(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
@@ -221,6 +283,8 @@ def _broken_owner(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """Say what is wrong with whose a task became; empty when nothing is."""
     key, message, delivery = (before.get(f"owner_{name}") for name in ("key", "message", "delivery"))
     if before.get("status") == "processing":
+        if after.get("status") == "completed" and (text := _others_result(after)):
+            return text
         if after.get("owner_key") != key:
             return "was running, and another message took it"
         is_next_turn = after.get("owner_delivery", 0) // TURN > (delivery or 0) // TURN
@@ -231,6 +295,19 @@ def _broken_owner(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     if before.get("status") == "queued" and after.get("status") == "processing" and key == after.get("owner_key"):
         return "was queued again, and the message of its last attempt took it"
     return ""
+
+
+def _others_result(after: Mapping[str, Any]) -> str:
+    """Say when a result names another attempt or delivery than the one that has claimed the task (see `fault_cases`)."""
+    result = pydantic_core.from_json(get_text(after, "result") or "null")
+    if not isinstance(result, dict) or "delivered" not in result:
+        return ""
+    claimed = {
+        "attempt": after["attempt"],
+        "message": after["owner_message"],
+        "delivered": after["owner_delivery"] % TURN,
+    }
+    return "" if result == claimed else f"was completed with what {result} gave, and {claimed} had claimed it"
 
 
 def _broken_message(job_id: str, body: str, sealed: dict[int, str]) -> list[str]:

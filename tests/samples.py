@@ -87,6 +87,41 @@ def three_stages(on_hook: Callable[[str], None] = lambda status: None) -> type[B
     return ThreeStages
 
 
+def failing_stages(
+    ask: Callable[[TaskContext[Count, int]], int], *, on_hook: Callable[[str], None] = lambda status: None
+) -> type[BaseController[Count]]:
+    """n times `ask`, of which two may fail; one task for each that did not, the second retried; and one that is broken."""
+
+    class FailingStages(BaseController[Count]):
+        job_type = "failing_stages"
+
+        @stage("Ask", max_attempts=2, tolerated_failures=2)
+        def ask(self, task: TaskContext[Count, int]) -> int:
+            return ask(task)
+
+        @ask.fan_out
+        def numbers(self, job: JobContext[Count]) -> Iterator[int]:
+            yield from range(job.params.n)
+
+        @stage("Again", max_attempts=2)
+        def again(self, task: TaskContext[Count, int]) -> int:
+            return second_fails_once(task)
+
+        @again.fan_out
+        def answers(self, job: JobContext[Count]) -> Iterator[int]:
+            for result in job.results(self.ask):
+                yield result.value
+
+        @stage("Last")
+        def last(self, task: TaskContext[Count, None]) -> int:
+            raise PermanentError("the last one is broken")
+
+        def on_complete(self, job: JobContext[Count], *, status: str) -> None:
+            on_hook(status)
+
+    return FailingStages
+
+
 def one_stage(
     run: Callable[[TaskContext[Count, int]], Any],
     *,

@@ -96,6 +96,20 @@ def test_every_order_with_few_preemptions_comes_to_the_same(
     assert (every_path(run, preemptions=preemptions, most=100_000), len(orders)) == (paths, distinct)
 
 
+def test_submits_take_turns_too():
+    case, how, _ = KINDS["two stages of 5, submitted three times"]
+    schedules = Schedules(Subject(case), **how)
+
+    listed_before_the_job_is: set[int] = set()
+    for seed in range(40):
+        schedules.run(Walk.of(seed))
+        written = [(step.place, step.row.partition("-")[0]) for step in schedules.schedule.faulty.history if step.row]
+        first = written.index(("jobs", "job"))
+        listed_before_the_job_is.add(written[:first].count(("index", "active")))
+
+    assert listed_before_the_job_is == {1, 2, 3}
+
+
 def test_a_seed_gives_the_same_run_each_time():
     case, how, _ = KINDS["two stages of 3, 4 instances, two of each"]
     subject = Subject(case)

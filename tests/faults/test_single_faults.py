@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fault_cases import DIFFERENT, JOBS, SMALL, every_single_fault, unlike_calls
+from fault_cases import DIFFERENT, GRID, JOBS, SMALL, every_single_fault, unlike_calls
 from faulty import Kind
 
 CRASHES = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER)
@@ -63,6 +63,13 @@ def test_another_instance_that_takes_over_at_any_call_changes_nothing(
     tmp_path: Path, name: str, deliveries: int
 ) -> None:
     assert list(every_single_fault(JOBS[name], "memory", tmp_path, Kind.LEASE_LOST, deliveries=deliveries)) == []
+
+
+@pytest.mark.parametrize("name", GRID)
+def test_any_number_of_tasks_in_one_to_three_stages_stands_every_fault(tmp_path: Path, name: str) -> None:
+    found = {kind: list(every_single_fault(GRID[name], "memory", tmp_path, kind, deliveries=1)) for kind in Kind}
+
+    assert found == {kind: [] for kind in Kind}
 
 
 @pytest.mark.parametrize("kind", [*FAILURES, *DUPLICATES, Kind.LEASE_LOST], ids=lambda kind: kind.value)
