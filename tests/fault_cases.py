@@ -196,7 +196,7 @@ _SIMPLE: dict[int, Callable[[Hook], type[BaseController[Any]]]] = {
 }
 #: What else there is of one to three stages and no task to five.
 GRID = {
-    f"{n} tasks, {stages} stages": Job(make=make, params={"n": n})
+    f"tasks {n}, stages {stages}": Job(make=make, params={"n": n})
     for stages, make in _SIMPLE.items()
     for n in range(6)
     if (stages, n) not in {(1, 1), (1, 5), (2, 0), (2, 3), (2, 4), (3, 2)}

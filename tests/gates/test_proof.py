@@ -35,6 +35,7 @@ def test_a_part_that_is_run_again_counts_once_and_what_broke_is_shown(tmp_path: 
         "| --- | --- | --- | --- | --- | --- |",
         "| schedules | 1 of 1 | 9 | 8 | 1 | 1 s |",
         "| pairs of faults | 0 of 0 | 0 |  | 0 | 0 s |",
+        "| single faults | 0 of 0 | 0 |  | 0 | 0 s |",
         "| model | 1 of 2 | 1,200 |  | 0 | 4 s |",
         "| kills | 0 of 0 | 0 |  | 0 | 0 s |",
         "| operators | 0 of 0 | 0 |  | 0 | 0 s |",
@@ -50,6 +51,16 @@ def test_a_part_that_is_run_again_counts_once_and_what_broke_is_shown(tmp_path: 
         "",
         "- schedules: a: seed 9: stuck",
     ]
+
+
+def test_a_seed_of_a_part_runs_again_alone_and_is_not_recorded(capsys):
+    before = (ROOT / "docs" / "proof.jsonl").read_text()
+
+    assert main([f"1/{len(NAMES)}", "17"]) == 0
+    assert capsys.readouterr().out == "seed 17: nothing broke\n"
+    assert main([f"{len(NAMES)}/{len(NAMES)}", "17"]) == 2
+    assert capsys.readouterr().err == f"no seed '17' of {NAMES[-1]}: schedules alone have them, and they are numbers\n"
+    assert (ROOT / "docs" / "proof.jsonl").read_text() == before
 
 
 def test_a_part_of_another_number_of_parts_is_refused(capsys):

@@ -1,4 +1,7 @@
-"""Runs the proof in parts: `make proof` those that have no result yet, `make proof PART=3/111` one, `PART=list` none."""
+"""Runs the proof in parts: `make proof` those that have no result yet, `make proof PART=3/131` one, `PART=list` none.
+
+`make proof PART=3/131 SEED=17` runs one seed of a part of schedules again, and records nothing.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,8 @@ def main(arguments: list[str]) -> int:
     if wanted and not (of == str(len(parts)) and number.isdecimal() and 1 <= int(number) <= len(parts)):
         print(f"no part {wanted}: they are 1/{len(parts)} to {len(parts)}/{len(parts)}", file=sys.stderr)
         return 2
+    if len(arguments) > 1:
+        return _again(parts[int(number) - 1], arguments[1])
     chosen = [parts[int(number) - 1]] if wanted else [part for part in parts if part.name not in results.read()]
     broken = False
     commit = commit_of(ROOT)  # of what was imported, whatever is checked out later
@@ -43,6 +48,15 @@ def main(arguments: list[str]) -> int:
         else:
             results.add(result, names)
     return int(broken)
+
+
+def _again(part: Part, seed: str) -> int:
+    if part.run_seed is None or not seed.isdecimal():
+        print(f"no seed {seed!r} of {part.name}: schedules alone have them, and they are numbers", file=sys.stderr)
+        return 2
+    came = part.run_seed(int(seed))
+    print(*(came.broken or [f"seed {seed}: nothing broke"]), sep="\n")
+    return int(bool(came.broken))
 
 
 def _run(part: Part, commit: str) -> Result:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fault_cases import JOBS, SMALL, Job, every_pair
+from fault_cases import GRID, JOBS, SMALL, Job, every_pair, every_single_fault, undisturbed
 from faulty import Kind
 from model.cases import CASES
 from model.explorer import explore
@@ -44,16 +44,22 @@ class Part:
 
     name: str
     run: Callable[[], Came]
+    #: Of schedules: run one seed alone.
+    run_seed: Callable[[int], Came] | None = None
 
 
 def all_parts() -> list[Part]:
     """Return every part, in the order of their numbers."""
-    parts = [Part(f"schedules: {name}", partial(_schedules, *kind)) for name, kind in _kinds().items()]
-    for name in SMALL:
+    parts = [
+        Part(f"schedules: {name}", partial(_schedules, job, how, wanted), partial(_schedules, job, how, 1))
+        for name, (job, how, wanted) in _kinds().items()
+    ]
+    for name in [*SMALL, *GRID]:
         shares = 2 if name in LONG else 1
         for share in range(shares):
             of = f", {share + 1} of {shares}" if shares > 1 else ""
             parts.append(Part(f"pairs of faults: {name}{of}", partial(_pairs, name, shares, share)))
+    parts.append(Part("single faults: 101 tasks", _faults_of_101))
     parts += [Part(f"model: {name}", partial(_model, name)) for name in sorted(CASES.keys() - SMALL_CASES.keys())]
     parts.append(Part("kills", _kills))
     parts += [Part(f"operators: {name}", partial(_operators, name)) for name in OPERATED]
@@ -71,6 +77,10 @@ LONG = {
     "one failure more than the share that is tolerated",
     "batches that are stopped",
     "the first, a middle and the last stage skipped",
+    "failures in two stages",
+    "failures in three stages",
+    "tasks 4, stages 3",
+    "tasks 5, stages 3",
 }
 
 
@@ -121,8 +131,8 @@ def _in_words(how: dict[str, Any]) -> str:
     return ", ".join(f"{words[what]} {number}" for what, number in how.items())
 
 
-def _schedules(job: Job, how: dict[str, Any], wanted: int) -> Came:
-    found = distinct_schedules(job, how, wanted=wanted)
+def _schedules(job: Job, how: dict[str, Any], wanted: int, seed: int = 0) -> Came:
+    found = distinct_schedules(job, how, wanted=wanted, first_seed=seed)
     return Came(explored=found.runs, distinct=found.distinct, broken=(found.broken,) if found.broken else ())
 
 
@@ -131,9 +141,21 @@ def _pairs(name: str, shares: int, share: int) -> Came:
     broken: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         for kind in Kind:
-            pairs, texts = every_pair(JOBS[name], Path(folder), kind, shares=shares, share=share)
+            pairs, texts = every_pair((JOBS | GRID)[name], Path(folder), kind, shares=shares, share=share)
             explored += pairs
             broken += texts
+    return Came(explored=explored, broken=tuple(broken))
+
+
+def _faults_of_101() -> Came:
+    job = JOBS["101 tasks"]
+    explored = 0
+    broken: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        _, calls = undisturbed(job, "memory", Path(folder), batch=16)
+        for kind in Kind:
+            explored += sum(call.can(kind) for call in calls)
+            broken += every_single_fault(job, "memory", Path(folder), kind, deliveries=1, batch=16)
     return Came(explored=explored, broken=tuple(broken))
 
 
