@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -135,6 +136,26 @@ def test_stop_returns_how_many_messages_are_still_held(host: Host):
     assert instance.stop(0) == 3
     host.release.release()
     wait_until(lambda: instance.stop(0) == 2, "one has ended")
+
+
+def test_what_goes_wrong_with_a_message_that_was_left_in_hand_is_not_told(host: Host):
+    ended = threading.Event()
+
+    def fails_when_the_store_is_closed(queue: str, delivery: object) -> None:
+        host.release.acquire()
+        ended.set()
+        raise StoreUnavailable(store="memory", reason="it is closed")
+
+    host._handle = fails_when_the_store_is_closed  # noqa: SLF001 - instead of the host's own
+    host.send(TASKS_QUEUE, "a")
+    instance = host.start(concurrency=1)
+    wait_until(lambda: instance.stop(0) == 1 if host.queues.batches else False, "it is in hand")
+
+    host.release.release()
+
+    assert ended.wait(10)
+    assert instance.stop(10) == 0
+    assert host.errors == []
 
 
 def test_an_idle_instance_stops_at_once(host: Host):

@@ -163,6 +163,10 @@ class _Run:
                     return self._leave(left, TIMED_OUT)
         except KeyboardInterrupt:
             return self._interrupted(watch, instance)
+        except StoreUnavailable:
+            instance.stop(0)  # nothing of what still runs could be recorded
+            fleet.stop(0)
+            raise
         self._left = self._stop(instance)
         return 0
 

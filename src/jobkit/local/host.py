@@ -90,6 +90,8 @@ class Instance:
         self._renew_every_s = renew_every_s
         self._max_dequeue_count = max_dequeue_count
         self._stopping = threading.Event()
+        #: Whether it was stopped with messages in hand: the store may be closed under what works on them, and that is no news.
+        self._is_left = False
         self._held: dict[int, _Held] = {}
         self._listeners = [
             _Listener(self, (TASKS_QUEUE,), concurrency),
@@ -117,6 +119,7 @@ class Instance:
             self._waiter.wake()  # each time: a thread may have been about to wait
             threads[0].join(0.02)
             threads = [thread for thread in threads if thread.is_alive()]
+        self._is_left = bool(self._held)
         return len(self._held)
 
     @property
@@ -152,7 +155,8 @@ class Instance:
             self._finish(held, None)
             self._cannot_handle = None
         except BaseException as exc:  # noqa: BLE001 - whatever a handler raises, SystemExit too, the message comes again
-            self._on_error(queue, delivery, exc)
+            if not self._is_left:
+                self._on_error(queue, delivery, exc)
             if isinstance(exc, StoreUnavailable):
                 self._cannot_handle = exc
             self._fail(held, poison_queue)
