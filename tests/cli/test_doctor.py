@@ -77,6 +77,23 @@ def test_in_an_empty_folder_it_tells_what_it_could_not_check_and_leaves_nothing(
     assert files(folder) == {}
 
 
+def test_a_file_that_is_damaged_where_nothing_has_asked_yet_is_told(jobkit: InProcess, folder: Path):
+    jobkit("run", "hello_worlds", "--n", "300")
+    path = folder / ".jobkit" / "local.db"
+    data = bytearray(path.read_bytes())
+    data[-8192:] = b"\xa5" * 8192
+    path.write_bytes(data)
+
+    found = jobkit("doctor", "--json")
+
+    (file,) = [each for each in found.document["findings"] if each["name"] == "file"]
+    assert (found.code, file["state"]) == (5, "error")
+    assert file["evidence"].startswith("damaged (")
+    assert file["fix"] == (
+        f"save what is still read (jobkit inspect job ID --json), then move {path} away: the next job makes a new one"
+    )
+
+
 def test_it_fits_a_narrow_terminal_when_its_output_is_folded(jobkit: InProcess, monkeypatch: pytest.MonkeyPatch):
     from jobkit.cli import output
 
@@ -96,7 +113,7 @@ def test_a_made_app_is_sound_in_every_group(jobkit: InProcess, app: Path):
         "schema": 1,
         "folder": str(app),
         "store": f"{app}/.jobkit/local.db",
-        "verdict": {"error": 0, "warning": 0, "not checked": 1, "ok": 23},
+        "verdict": {"error": 0, "warning": 0, "not checked": 1, "ok": 24},
         "mended": [],
     }
     assert [each["name"] for each in document["findings"]] == [
@@ -118,6 +135,7 @@ def test_a_made_app_is_sound_in_every_group(jobkit: InProcess, app: Path):
         "FUNCTIONS_WORKER_RUNTIME",
         "AzureWebJobsStorage",
         "settings in Azure",
+        "file",
         "reachable",
         "writable",
         "clock",

@@ -24,7 +24,7 @@ from .host_file import check_host
 from .jobs import check_job
 from .machine import check_dependencies, check_python
 from .settings import check_settings
-from .storage import check_file
+from .storage import check_file, check_soundness
 from .subject import Subject
 
 _Check: TypeAlias = tuple[Group, str, Callable[[Subject], Iterable[Finding]]]
@@ -67,6 +67,8 @@ def examine(subject: Subject, access: Access, *, write: bool) -> list[Finding]:
         found += guarded(Group.STORAGE, "reachable", partial(check_file, access.path))
         found += (Findings(Group.JOBS).ok(name, "none: there is no store yet") for name in ("poison messages", "jobs"))
     else:
+        if access.path is not None:
+            found += guarded(Group.STORAGE, "file", partial(check_soundness, access.path))
         found += examine_store(access, write=write)
     return cleaned(found, subject.known_settings)
 

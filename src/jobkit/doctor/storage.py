@@ -1,11 +1,14 @@
-"""A local store that is not there yet."""
+"""The file of a local store: whether there could be one, and whether one that is there is sound."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from jobkit.runtime.checks.finding import Finding, Findings, Group
 from jobkit.runtime.checks.storage import not_written
@@ -21,3 +24,24 @@ def check_file(path: Path) -> Iterator[Finding]:
     else:
         yield _TELL.error("reachable", f"{path} can't be made: {folder} is not writable", f"chmod u+w {folder}")
     yield not_written("there is no store yet", "jobkit run hello_worlds, then again")
+
+
+def check_soundness(path: Path) -> Iterator[Finding]:
+    """Read a local store's whole file and tell whether it is damaged; a damaged page may be one that nothing has asked for yet.
+
+    See "PRAGMA quick_check" in SQLite's documentation.
+    """
+    address = f"file:{quote(str(path.absolute()))}?mode=ro"
+    try:
+        with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
+            found = connection.execute("pragma quick_check(1)").fetchone()[0]
+    except sqlite3.OperationalError as exc:  # locked, or in a folder where no write-ahead log can be read
+        yield _TELL.not_checked("file", f"{path} can't be read alone: {exc}", "try again when nothing works on it")
+        return
+    except sqlite3.DatabaseError as exc:
+        found = str(exc)
+    if found == "ok":
+        yield _TELL.ok("file", "sound: all of it could be read")
+    else:
+        fix = f"save what is still read (jobkit inspect job ID --json), then move {path} away: the next job makes a new one"
+        yield _TELL.error("file", f"damaged ({' '.join(found.split())})", fix, unreachable=True)
