@@ -426,6 +426,7 @@ def every_pair(job: Job, folder: Path, first: Kind, *, shares: int = 1, share: i
                         found = run.run()
                         run.check()
                         assert found == runs.expected, differences(found, runs.expected)
+                        assert run.faulty.happened == [one, two]
                         assert found["status"] in run.hooks, "the hook was not called"
                     except Exception as error:  # noqa: BLE001 - collected, so that one failure shows them all
                         where = f"{first.value} at {one}, {second.value} at {two}"
