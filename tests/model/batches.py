@@ -36,7 +36,7 @@ def batch(turn):
             if row.delivery > turn.delivery.number and not turn.without("leave_ignored"):
                 return LEAVE
             (claimed if row.delivery == turn.delivery.number else wanted).append((index, entry))
-        elif row.round == turn.body.round and row.attempt == turn.body.attempt:
+        elif row.round == turn.body.round and (row.attempt == turn.body.attempt or turn.without("claim_any_attempt")):
             wanted.append((index, entry))
         elif row.round == turn.body.round and _mine(turn, row) and not turn.without("requeued_drop"):
             again.append((index, row.attempt))
