@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+import mutations
 from fault_cases import JOBS, Job, Subject, differences
 from interleaving import Path, Schedule, Schedules, Walk, every_path
 from samples import two_stages
@@ -26,7 +29,7 @@ ONE_OF_EACH = {"workers": 4, "crashes": 1, "expiries": 1}
 #: repeats itself least. `make proof` runs a million. No two are of one job and one number of tasks, so that no schedule is
 #: counted in two of them.
 KINDS: dict[str, tuple[Job, dict[str, Any], int]] = {
-    "one stage of 5": (job("five tasks in one stage", 5), ONE_OF_EACH, 2_400),
+    "one stage of 5": (job("five tasks in one stage", 5), ONE_OF_EACH, 2_650),
     "one stage of 6": (job("five tasks in one stage", 6), ONE_OF_EACH, 2_700),
     "one stage of 7": (job("five tasks in one stage", 7), ONE_OF_EACH, 2_200),
     "a failing task of 6": (job("a failing task", 6), ONE_OF_EACH, 2_400),
@@ -69,31 +72,65 @@ def test_whatever_the_order_of_calls_the_job_comes_to_the_same(name: str):
     assert (found.broken, found.distinct) == ("", wanted), f"{name}: {found.broken} (again, from seed N on: {again})"
 
 
-@pytest.mark.parametrize(
-    ("stages", "how", "preemptions", "paths", "distinct"),
-    [
-        (["1"], {"workers": 2}, 3, 700, 74),
-        (["1"], {"workers": 2, "expiries": 1}, 2, 935, 198),
-        (["1"], {"workers": 2, "crashes": 1}, 2, 446, 211),
-    ],
-)
-def test_every_order_with_few_preemptions_comes_to_the_same(
-    stages: list[str], how: dict[str, Any], preemptions: int, paths: int, distinct: int
-):
-    subject = Subject(Job(make=two_stages, params={"n": 2}, how={"stages": stages}))
-    expected = Schedule(subject, workers=1).run(Path())
-    schedules = Schedules(subject, **how)
+def test_the_kinds_are_twenty_thousand_schedules_together():
+    assert sum(wanted for _, _, wanted in KINDS.values()) == 20_000
 
+
+#: By name: what befalls two instances that have two tasks, how often the turn is taken from one that could go on, and how
+#: many paths, and distinct schedules, that comes to.
+FEW_PREEMPTIONS: dict[str, tuple[dict[str, Any], int, int, int]] = {
+    "nothing": ({"workers": 2}, 3, 700, 74),
+    "a lost lease": ({"workers": 2, "expiries": 1}, 2, 935, 198),
+    "a death": ({"workers": 2, "crashes": 1}, 2, 446, 211),
+}
+WHERE_FEW = "tests/faults/test_interleavings.py::test_every_order_with_few_preemptions_comes_to_the_same"
+ONE_PATH = os.environ.get("JOBKIT_TEST_PATH", "")
+
+
+def runner(name: str) -> tuple[Callable[[Path], None], set[int]]:
+    """Return what runs a path and says how one that breaks something is had again, and where it puts which orders it saw."""
+    subject = Subject(Job(make=two_stages, params={"n": 2}, how={"stages": ["1"]}))
+    expected = Schedule(subject, workers=1).run(Path())
+    schedules = Schedules(subject, **FEW_PREEMPTIONS[name][0])
     orders: set[int] = set()
 
     def run(path: Path) -> None:
         path.state = schedules.schedule.state
-        found = schedules.run(path)
-        assert found == expected, f"{path.made}: {differences(found, expected)}"
+        try:
+            found = schedules.run(path)
+            assert found == expected, differences(found, expected)
+        except Exception as error:
+            again = f"JOBKIT_TEST_PATH={','.join(map(str, path.made))} pytest -n0 '{WHERE_FEW}[{name}]'"
+            raise AssertionError(f"{type(error).__name__}: {error}. Again: {again}") from error
         orders.add(schedules.schedule.order())
+
+    return run, orders
+
+
+@pytest.mark.parametrize("name", FEW_PREEMPTIONS)
+def test_every_order_with_few_preemptions_comes_to_the_same(name: str):
+    _, preemptions, paths, distinct = FEW_PREEMPTIONS[name]
+    run, orders = runner(name)
+    if ONE_PATH:
+        return run(Path(tuple(map(int, ONE_PATH.split(",")))))
 
     # Paths that differ only in the turns of calls that touch nothing in common part again before they meet.
     assert (every_path(run, preemptions=preemptions, most=100_000), len(orders)) == (paths, distinct)
+    return None
+
+
+def test_a_path_that_breaks_something_is_told_so_that_it_can_be_had_again(monkeypatch: pytest.MonkeyPatch):
+    mutations.apply(mutations.MUTATIONS["a redelivery leaves what it finds ended"], monkeypatch)
+    run, _ = runner("a death")
+    with pytest.raises(AssertionError) as told:
+        every_path(run, preemptions=1, most=1_000)
+    found = re.fullmatch(r"(?s).*Again: JOBKIT_TEST_PATH=([\d,]+) pytest -n0 '.*\[a death\]'", str(told.value))
+    assert found is not None
+
+    with pytest.raises(AssertionError) as again:
+        run(Path(tuple(map(int, found[1].split(",")))))
+
+    assert str(again.value) == str(told.value)
 
 
 def test_submits_take_turns_too():
