@@ -18,8 +18,15 @@ USERS = {
     "settling": ("Settling", "jobkit.runtime.processing.Settling"),
     "poisoned": ("Poisoned", "jobkit.runtime.processing.Poisoned", "jobkit.runtime.poison_acts.Poisoned"),
     "poison_acts": ("PoisonActs", "poison_cases.PoisonActs"),
-    "reopening": ("Reopening", "jobkit.runtime.processing.Reopening"),
+    "reopening": ("Reopening", "jobkit.runtime.processing.Reopening", "jobkit.runtime.operator.Reopening"),
     "batches": ("Batches", "jobkit.runtime.processing.Batches"),
+    "resending": ("send_waiting", "jobkit.runtime.reopening.send_waiting", "jobkit.runtime.repair.send_waiting"),
+    "repair": ("Repair", "jobkit.runtime.operator.Repair"),
+    "operator": ("Operator", "retried_cases.Operator", "jobkit.runtime.caretaking.Operator"),
+    "rows": ("active_row", "jobkit.runtime.rows.active_row"),
+    "purging": ("Purging", "operator_scenes.Purging"),
+    "turns": ("Gate", "scenes.Gate"),
+    "storage.azure_tables": ("AzureTables", "jobkit.runtime.storage.azure_tables.AzureTables"),
 }
 
 
@@ -447,5 +454,179 @@ MUTATIONS = {
                 "        return None\n\n    def _poisoned_task",
             ),
         ),
+    ),
+    "another's planning is taken over": service(
+        ("    if not stage.owner.same_message(incoming.owner):\n", "    if not stage.owner.key:\n")
+    ),
+    "a planning without the job row": Mutation(
+        module="repository",
+        changes=(
+            (
+                "        etag, _ = self._merge_stage_and_job(\n            stage, changes, chain.job, {",
+                "        etag, _ = self._merge_one_by_one(\n            stage, changes, chain.job, {",
+            ),
+            (
+                "    def _merge_stage_and_job(\n",
+                "    def _merge_one_by_one(\n"
+                "        self, stage: StageRecord, stage_changes: Properties, job: JobRecord, job_changes: Properties\n"
+                "    ) -> list[str]:\n"
+                "        entity = Entity(partition=stage.job_id, row=rows.stage_row(stage.number), properties=stage_changes)\n"
+                "        etag = self._tables.update(rows.JOBS, entity, etag=stage.etag)\n"
+                "        while True:\n"
+                "            with contextlib.suppress(EntityChanged):\n"
+                "                self._merge_job(self.find_job(job.job_id) or job, job_changes)\n"
+                '                return [etag, ""]\n\n'
+                "    def _merge_stage_and_job(\n",
+            ),
+            ("EntityExists, EntityNotFound, UnknownJob\n", "EntityChanged, EntityExists, EntityNotFound, UnknownJob\n"),
+        ),
+    ),
+    "a stop ends a sealed job at once": Mutation(
+        module="settling",
+        changes=(("StageState.PLANNING, StageState.R", "StageState.PLANNING, StageState.SEALED, StageState.R"),),
+    ),
+    "a stop without lights out": Mutation(
+        module="settling", changes=(("        self._service.lights_out(message, ref)\n", ""),)
+    ),
+    "a flagged stage closes as ever": service(
+        ("    if stage.stop:\n        return stage.error or", "    if not stage.name:\n        return stage.error or")
+    ),
+    "a later attempt ignores the stop flag": service(
+        ("task.attempt > 1 and self._fail_stopped(incoming, task)", "not task.attempt")
+    ),
+    "a retry sends any task of a lane": Mutation(
+        module="resending", changes=(("is_queued and is_head and", "is_queued and"),)
+    ),
+    "a marker without its round": service(
+        ("self.repository.mark(ref, message.round, ", "self.repository.mark(ref, 1, "),
+        ("self.repository.marked(ref, message.round, ", "self.repository.marked(ref, 1, "),
+    ),
+    "a close for any round": service((" or stage.round != round_:\n", ":\n")),
+    "jobs messages of any round": service(
+        (
+            "    return job.epoch == message.epoch and job.round == message.round\n",
+            "    return job.epoch == message.epoch\n",
+        )
+    ),
+    "messages of an older epoch": service(
+        (
+            "    return job.epoch == message.epoch and job.round == message.round\n",
+            "    return job.round == message.round\n",
+        )
+    ),
+    "parts of a result without a token": service(
+        ("        token, now = self.outbox.token(), ", '        token, now = "result", ')
+    ),
+    "an index row after the job row": service(
+        (
+            "            self.repository.index.add(job)\n            with contextlib.suppress(EntityExists):  # another submit was first, or this was a doubtful write of ours\n                self.repository.create_job(job, stages)\n",
+            "            with contextlib.suppress(EntityExists):\n                self.repository.create_job(job, stages)\n            self.repository.index.add(job)\n",
+        )
+    ),
+    "a retry's index row after its round": Mutation(
+        module="reopening",
+        changes=(
+            ("        index.add(following, recent=False)\n", ""),
+            ("        self.ask(job)\n", "        index.add(following, recent=False)\n        self.ask(job)\n"),
+        ),
+    ),
+    "the loser's index row stays": service(
+        ("                self.repository.index.unlist(job)\n", "                pass\n")
+    ),
+    "no pause before a retry": service(
+        (
+            "        if delay is None and task.not_before is not None:\n            delay = task.not_before - self.clock.now()\n",
+            "",
+        )
+    ),
+    "a pause that is as long as a message may wait": service(
+        (
+            "        if message.not_before is not None and (left := (message.not_before",
+            "        if not message.job_id and (left := (message.not_before",
+        )
+    ),
+    "a repair that sends again at its first look": Mutation(
+        module="repair",
+        changes=(
+            (
+                "            settled = force or (since is not None and not self._may_move(job, stage, since))\n",
+                "            settled = True\n",
+            ),
+        ),
+    ),
+    "a repair that does not ask what waits": Mutation(
+        module="repair",
+        changes=(("        return oldest is not None and oldest <= since\n", "        return False\n"),),
+    ),
+    "a suspect runs beside others": Mutation(
+        module="turns",
+        changes=(("            return not self._inside and incoming is", "            return incoming is"),),
+    ),
+    "others begin beside a suspect": Mutation(
+        module="turns",
+        changes=(("        return not self._is_alone and not self._suspects\n", "        return True\n"),),
+    ),
+    "an empty page is the end": Mutation(
+        module="storage.azure_tables",
+        changes=(("            if token is None:\n", "            if token is None or not page:\n"),),
+    ),
+    "a purge of what has not ended": Mutation(
+        module="purging",
+        changes=(
+            ("        if not job.status.ended:\n", "        if not job.job_id:\n"),
+            ("        if self._repository.index.is_active(job):\n", "        if not job.epoch:\n"),
+        ),
+    ),
+    "a purge of what has not been tidied up after": Mutation(
+        module="purging",
+        changes=(("        if self._repository.index.is_active(job):\n", "        if not job.epoch:\n"),),
+    ),
+    "a doubtful claim is nobody's": service(
+        (
+            "                if task.owner == incoming.owner:  # a doubtful claim that had succeeded\n",
+            '                if task.owner == incoming.owner:\n                    return self.drop(message, "")\n                if not task.owner:\n',
+        )
+    ),
+    "a batch that another has a row of is left": Mutation(
+        module="batches",
+        changes=(
+            (
+                "                if not mine or task.owner is None:\n                    continue\n",
+                "                if not mine or task.owner is None:\n                    return _Rows()\n",
+            ),
+        ),
+    ),
+    "a batch claims what it has queued again": Mutation(
+        module="batches",
+        changes=((" and task.attempt == message.attempt:\n                f", ":\n                f"),),
+    ),
+    "a silent planner keeps its stage": Mutation(
+        module="repair", changes=(("            self._repository.release_planning(stage)\n", "            pass\n"),)
+    ),
+    "a stop that finds the job ended does not wind it up": Mutation(
+        module="settling",
+        changes=(("                return service.wind_up(job)  # perhaps", "                return None  # perhaps"),),
+    ),
+    "a cancel waits for a stage that is being reopened": Mutation(
+        module="settling", changes=(("StageState.PLANNING, StageState.REOPENING)", "StageState.PLANNING)"),)
+    ),
+    "a retry that is not asked for again": Mutation(
+        module="operator", changes=(("                reopening.ask(chain.job)\n", ""),)
+    ),
+    "the active row's key without the round": Mutation(
+        module="rows",
+        changes=(
+            (
+                '    return f"{ACTIVE}{job.job_id}-{job.epoch}-{job.round:04}"\n',
+                '    return f"{ACTIVE}{job.job_id}-{job.epoch}-0001"\n',
+            ),
+        ),
+    ),
+    "a repair that takes what runs for dead": Mutation(
+        module="repair",
+        changes=(("    if not silence_s:\n        return force\n", "    if not silence_s:\n        return True\n"),),
+    ),
+    "a repair that goes on with its old look": Mutation(
+        module="operator", changes=(("            self._service.repository.index.begin_looks(look.chain.job)\n", ""),)
     ),
 }

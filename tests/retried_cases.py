@@ -66,7 +66,7 @@ def run_retried(run: Trial, before_each: Before = lambda: None) -> dict[str, Any
     run.driver.run(before_each=before_each)
     found = run.outcome()
     assert found["status"] == "completed", f"the job is {found['status']}: {found['error']}"
-    assert set(run.hooks) == {"completed"}
+    assert set(run.hooks) == {"completed"}, f"the hook heard {run.hooks}"
     run.check()
     return found
 

@@ -4,28 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path as Folder
 from typing import Any
 
 import pytest
 
 import mutations
-from clocks import ManualClock
-from driver import Crash, Driver, new_store
+from driver import Driver
 from fault_cases import JOBS, Job, Subject, differences, every_poison, every_single_fault
-from faulty import Faulty, Kind
+from faulty import Kind
 from interleaving import Path, Schedule, Schedules, Walk
-from invariants import check_invariants
-from jobkit.runtime.messages import decode_message, encode_message
-from jobkit.runtime.model import Owner
-from jobkit.runtime.service import ref_of
-from jobkit.runtime.turns import MAX_SPENT
 from operated import violation
+from operator_scenes import (
+    cancelled_before_a_retry,
+    left_by_its_planner,
+    looked_at,
+    looked_at_amid_a_task,
+    looked_at_when_lost,
+    purged_early,
+    retried_before_the_end_is_told,
+    stopped_amid_a_task,
+)
 from poison_cases import Doing, every_poison_met, requeue
 from poison_cases import drop as drop_poison
 from purged_cases import FAILED, LONG, Act, beside_a_purge, every_fault_of_a_purge, purge_and_begin, retry
 from retried_cases import every_fault_of_a_retry
-from samples import one_stage
+from scenes import (
+    aggregated_twice,
+    beside_a_killer,
+    beside_a_suspect,
+    beside_its_own_retry,
+    empty_pages,
+    foreign,
+    paused,
+    planned_beside,
+    poisoned_copy,
+)
 
 #: Yields what it finds broken.
 Hunt = Callable[[Folder], Iterable[str]]
@@ -66,63 +81,6 @@ def purges(job: Job, act: Act) -> Hunt:
     return lambda folder: beside_a_purge(folder, job, act)[1]
 
 
-def poisoned_copy(folder: Folder) -> list[str]:
-    """While a task runs, a second message for it, which was dispatched by another planner's delivery, is given up."""
-    clock = ManualClock()
-    with new_store("memory", clock=clock, folder=folder) as store:
-
-        def run(task: Any) -> int:
-            store.queues.send("tasks-poison", copies[0])
-            other.run(deliveries=1)
-            return int(task.params)
-
-        class Copying:
-            """Keeps a copy, under another key, of the task's message."""
-
-            def __getattr__(self, name: str) -> Any:
-                return getattr(store.queues, name)
-
-            def send(self, queue: str, body: str, *, delay_s: float = 0.0) -> None:
-                if queue == "tasks":
-                    copies.append(encode_message(replace(decode_message(body), spent=MAX_SPENT), key="another"))
-                store.queues.send(queue, body, delay_s=delay_s)
-
-        copies: list[str] = []
-        controller = one_stage(run)
-        driver = Driver(replace(store, queues=Copying()), [controller], clock=clock)
-        other = Driver(store, [controller], clock=clock, worker="other")
-        job_id = driver.submit("one_stage", {"n": 1})
-        driver.run()
-        check_invariants(store, job_id)
-        status = driver.job(job_id)["status"]
-        return [] if status == "completed" else [f"the job is {status}"]
-
-
-def beside_a_killer(folder: Folder) -> list[str]:
-    """A task that has been claimed once, and is held beside one that kills its process from then on."""
-    clock = ManualClock()
-    with new_store("memory", clock=clock, folder=folder) as store:
-
-        def run(task: Any) -> int:
-            if task.index == 0:
-                faulty.dead = True
-                raise Crash
-            return int(task.params)
-
-        faulty = Faulty(store)
-        driver = Driver(faulty.store, [one_stage(run, on_failure="continue")], clock=clock, faults=faulty)
-        job_id = driver.submit("one_stage", {"n": 2})
-        driver.run(deliveries=1)
-        queue, delivery = driver.receive(2)[1]
-        message = decode_message(delivery.body)
-        died = Owner(key=message.key, message_id=delivery.id, delivery=1)
-        driver.repository.claim(ref_of(message), message.etag, died, "dead", clock.now())
-        store.queues.extend(queue, delivery, visibility_s=30)
-        driver.run()
-        check_invariants(store, job_id, faulty.history)
-        return [f"task {task['index']} is {task['status']}" for task in driver.tasks(job_id)]
-
-
 def retries(name: str, kind: Kind) -> Hunt:
     """One fault of a kind at each call of a retry."""
     return lambda folder: every_fault_of_a_retry(name, "memory", folder, kind)
@@ -135,10 +93,32 @@ def operator(name: str, do: Doing, *, fault: Kind | None = None) -> Hunt:
     return lambda folder: every_poison_met(job, folder, do, same=do is requeue, fault=fault, every=every)[1]
 
 
-def operated(name: str, *, seeds: int = 400) -> Hunt:
+def operated(name: str, seeds: Iterable[int] = range(400)) -> Hunt:
     """Operators beside instances."""
-    return lambda folder: (text for seed in range(seeds) if (text := violation(name, seed)))
+    return lambda folder: (text for seed in seeds if (text := violation(name, seed)))
 
+
+SCENES: list[Hunt] = [
+    planned_beside,
+    beside_its_own_retry,
+    paused(timedelta(hours=1), dies=True),
+    paused(timedelta(days=17)),
+    aggregated_twice,
+    foreign(round=2),
+    foreign(epoch="9" * 16),
+    poisoned_copy,
+    beside_a_killer,
+    beside_a_suspect,
+    empty_pages,
+    stopped_amid_a_task,
+    cancelled_before_a_retry,
+    retried_before_the_end_is_told,
+    looked_at,
+    looked_at_when_lost,
+    looked_at_amid_a_task,
+    left_by_its_planner,
+    purged_early,
+]
 
 CAUGHT: dict[str, tuple[Hunt, str]] = {
     "check before record": (schedules(TWO_STAGES, workers=3), "the job is processing at stage"),
@@ -218,6 +198,49 @@ CAUGHT: dict[str, tuple[Hunt, str]] = {
     "a purge with the job row first": (lambda folder: every_fault_of_a_purge(folder, Kind.CRASH_BEFORE)[1], "tasks [("),
     "a poisoned batch leaves what it has not claimed": (poison("batches"), "is queued for ever"),
     "a poisoned batch is thrown away": (poison("batches"), "for ever"),
+    "a doubtful claim is nobody's": (faults(TWO_STAGES, Kind.REFUSED), "is processing for ever"),
+    "another's planning is taken over": (planned_beside, "stage 1 was planned 2 times"),
+    "a silent planner keeps its stage": (left_by_its_planner, "the job is processing"),
+    "a planning without the job row": (
+        operated("two stages", range(132, 400)),
+        "the stages are ['closed', 'unplanned']",
+    ),
+    "a stop ends a sealed job at once": (faults("a stop", Kind.CRASH_BEFORE), "is queued for ever"),
+    "a stop without lights out": (faults("a stop", Kind.CRASH_BEFORE), "the stages are ['sealed']"),
+    "a flagged stage closes as ever": (operated("two stages", range(94, 400)), "and the job is completed"),
+    "a later attempt ignores the stop flag": (stopped_amid_a_task, "attempt 2 of task 0 was begun in a stopped stage"),
+    "a stop that finds the job ended does not wind it up": (cancelled_before_a_retry, "the hook heard nothing"),
+    "a cancel waits for a stage that is being reopened": (
+        cancelled_before_a_retry,
+        "task 0 was begun after the cancel",
+    ),
+    "a retry sends any task of a lane": (operated("a lane that is stopped"), "run, and 1 may"),
+    "a retry that is not asked for again": (retries("tasks", Kind.CRASH_BEFORE), "the job is queued"),
+    "a marker without its round": (retries("tasks", Kind.CRASH_BEFORE), "the job is failed"),
+    "a close for any round": (operated("batches that are stopped", range(129, 400)), "after stage 1 was closed"),
+    "jobs messages of any round": (foreign(round=2), "stop: the job is failed"),
+    "messages of an older epoch": (foreign(epoch="9" * 16), "the job is processing at stage 1"),
+    "parts of a result without a token": (aggregated_twice, "the result has 600002 characters, of ['\"', 'a', 'b']"),
+    "an index row after the job row": (faults(TWO_STAGES, Kind.CRASH_BEFORE), "is listed 0 times"),
+    "the loser's index row stays": (faults(RETRIED, Kind.LEASE_LOST), "are listed among the active jobs"),
+    "the active row's key without the round": (retried_before_the_end_is_told, "the hook heard []"),
+    "a retry's index row after its round": (retries("tasks", Kind.CRASH_BEFORE), "the hook heard []"),
+    "no pause before a retry": (paused(timedelta(hours=1), dies=True), "not 1:00:00"),
+    "a pause that is as long as a message may wait": (paused(timedelta(days=17)), "not 17 days"),
+    "an empty page is the end": (empty_pages, "found [] of"),
+    "a repair that sends again at its first look": (looked_at, "looks [1, "),
+    "a repair that does not ask what waits": (looked_at, "looks [2, "),
+    "a repair that goes on with its old look": (looked_at_when_lost, "looks [2, 3, 4]"),
+    "a repair that takes what runs for dead": (looked_at_amid_a_task, "claimed by what is gone"),
+    "a suspect runs beside others": (beside_a_suspect, "a third delivery runs beside a first one"),
+    "others begin beside a suspect": (beside_a_suspect, "a first delivery runs beside a third one"),
+    "a batch that another has a row of is left": (beside_its_own_retry, "task 1 is queued"),
+    "a batch claims what it has queued again": (
+        faults("batches", Kind.CRASH_BEFORE),
+        "was queued again, and the message of its last attempt took it",
+    ),
+    "a purge of what has not ended": (purged_early, "purged while it was queued"),
+    "a purge of what has not been tidied up after": (purged_early, "purged while it was failed"),
     "delete before send": (faults(TWO_STAGES, Kind.CRASH_BEFORE), "the stages are ['sealed'"),
 }
 
@@ -277,9 +300,9 @@ def test_a_rule_that_is_dropped_is_missed(tmp_path: Folder, drop: Callable[[str]
 @pytest.mark.usefixtures("small_shards")
 @pytest.mark.timeout(300)
 def test_nothing_is_missed_while_no_rule_is_dropped(tmp_path: Folder):
-    hunts = [poisoned_copy, schedules(TWO_STAGES, workers=3), schedules(RETRIED, workers=3, crashes=2, expiries=2)]
+    hunts = [*SCENES, schedules(TWO_STAGES, workers=3), schedules(RETRIED, workers=3, crashes=2, expiries=2)]
     hunts += [faults(TWO_STAGES, kind) for kind in (Kind.CRASH_BEFORE, Kind.REFUSED)]
-    hunts += [operated(name, seeds=40) for name in ("two lanes", "a stop")]
+    hunts += [operated(name, range(40)) for name in ("two lanes", "a stop")]
     found = [list(hunt(tmp_path)) for hunt in hunts]
 
     assert found == [[] for _ in found]
