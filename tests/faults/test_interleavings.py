@@ -76,12 +76,26 @@ def test_the_kinds_are_twenty_thousand_schedules_together():
     assert sum(wanted for _, _, wanted in KINDS.values()) == 20_000
 
 
-#: By name: what befalls two instances that have two tasks, how often the turn is taken from one that could go on, and how
+TWO_TASKS = Job(make=two_stages, params={"n": 2}, how={"stages": ["1"]})
+TWO_STAGES = Job(make=two_stages, params={"n": 1})
+EMPTY_STAGES = Job(make=two_stages, params={"n": 0})
+#: By name: a job of two instances and what befalls them, how often the turn is taken from one that could go on, and how
 #: many paths, and distinct schedules, that comes to.
-FEW_PREEMPTIONS: dict[str, tuple[dict[str, Any], int, int, int]] = {
-    "nothing": ({"workers": 2}, 3, 700, 74),
-    "a lost lease": ({"workers": 2, "expiries": 1}, 2, 935, 198),
-    "a death": ({"workers": 2, "crashes": 1}, 2, 446, 211),
+FEW_PREEMPTIONS: dict[str, tuple[Job, dict[str, Any], int, int, int]] = {
+    "two tasks": (TWO_TASKS, {"workers": 2}, 3, 700, 74),
+    "two tasks, a lost lease": (TWO_TASKS, {"workers": 2, "expiries": 1}, 2, 935, 198),
+    "two tasks, a death": (TWO_TASKS, {"workers": 2, "crashes": 1}, 2, 446, 211),
+    "two stages": (TWO_STAGES, {"workers": 2}, 3, 261, 4),
+    "two stages, a lost lease": (TWO_STAGES, {"workers": 2, "expiries": 1}, 2, 794, 217),
+    "two stages, a death": (TWO_STAGES, {"workers": 2, "crashes": 1}, 2, 511, 199),
+    "empty stages": (EMPTY_STAGES, {"workers": 2}, 3, 39, 2),
+    "empty stages, a lost lease": (EMPTY_STAGES, {"workers": 2, "expiries": 1}, 2, 185, 67),
+    "empty stages, a death": (EMPTY_STAGES, {"workers": 2, "crashes": 1}, 2, 117, 47),
+    "a batch": (job("a batch with a failure", 2), {"workers": 2}, 3, 31, 2),
+    "a batch, a lost lease": (job("a batch with a failure", 2), {"workers": 2, "expiries": 1}, 2, 169, 55),
+    "a batch, a death": (job("a batch with a failure", 2), {"workers": 2, "crashes": 1}, 2, 103, 44),
+    "a lane": (job("a lane", 2), {"workers": 2}, 3, 599, 70),
+    "a retried task": (job("a retried task", 2), {"workers": 2}, 3, 135, 7),
 }
 WHERE_FEW = "tests/faults/test_interleavings.py::test_every_order_with_few_preemptions_comes_to_the_same"
 ONE_PATH = os.environ.get("JOBKIT_TEST_PATH", "")
@@ -89,9 +103,10 @@ ONE_PATH = os.environ.get("JOBKIT_TEST_PATH", "")
 
 def runner(name: str) -> tuple[Callable[[Path], None], set[int]]:
     """Return what runs a path and says how one that breaks something is had again, and where it puts which orders it saw."""
-    subject = Subject(Job(make=two_stages, params={"n": 2}, how={"stages": ["1"]}))
+    case, how, *_ = FEW_PREEMPTIONS[name]
+    subject = Subject(case)
     expected = Schedule(subject, workers=1).run(Path())
-    schedules = Schedules(subject, **FEW_PREEMPTIONS[name][0])
+    schedules = Schedules(subject, **how)
     orders: set[int] = set()
 
     def run(path: Path) -> None:
@@ -109,7 +124,7 @@ def runner(name: str) -> tuple[Callable[[Path], None], set[int]]:
 
 @pytest.mark.parametrize("name", FEW_PREEMPTIONS)
 def test_every_order_with_few_preemptions_comes_to_the_same(name: str):
-    _, preemptions, paths, distinct = FEW_PREEMPTIONS[name]
+    _, _, preemptions, paths, distinct = FEW_PREEMPTIONS[name]
     run, orders = runner(name)
     if ONE_PATH:
         return run(Path(tuple(map(int, ONE_PATH.split(",")))))
@@ -121,10 +136,12 @@ def test_every_order_with_few_preemptions_comes_to_the_same(name: str):
 
 def test_a_path_that_breaks_something_is_told_so_that_it_can_be_had_again(monkeypatch: pytest.MonkeyPatch):
     mutations.apply(mutations.MUTATIONS["a redelivery leaves what it finds ended"], monkeypatch)
-    run, _ = runner("a death")
+    run, _ = runner("two tasks, a death")
     with pytest.raises(AssertionError) as told:
         every_path(run, preemptions=1, most=1_000)
-    found = re.fullmatch(r"(?s).*Again: JOBKIT_TEST_PATH=([\d,]+) pytest -n0 '.*\[a death\]'", str(told.value))
+    found = re.fullmatch(
+        r"(?s).*Again: JOBKIT_TEST_PATH=([\d,]+) pytest -n0 '.*\[two tasks, a death\]'", str(told.value)
+    )
     assert found is not None
 
     with pytest.raises(AssertionError) as again:
