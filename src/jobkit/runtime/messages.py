@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +12,7 @@ from typing import Any, Final
 import pydantic_core
 
 from .errors import MessageRefused
-from .model import TURN, Owner
+from .model import TURN, Owner, is_name
 
 MESSAGE_VERSION: Final = 1
 MAX_HINT_BYTES: Final = 4 * 1024  # larger parameters are read from the row
@@ -112,18 +111,17 @@ def _is_text(value: str) -> bool:
     return value.isascii() or value.encode("utf-8", "ignore").decode() == value  # no lone surrogate
 
 
-_is_name: Final = re.compile(r"[0-9A-Za-z_-]{0,64}").fullmatch
 _is_number: Final = range(2**31).__contains__
 _is_turn: Final = range(MAX_TURNS).__contains__
 
 #: The attribute of each field, its type, and whether a store can hold a value, and a row's key where it becomes part of one.
 _FIELDS: Final[dict[str, tuple[str, type, Callable[[Any], object]]]] = {
-    "job": ("job_id", str, _is_name),
-    "epoch": ("epoch", str, _is_name),
+    "job": ("job_id", str, is_name),
+    "epoch": ("epoch", str, is_name),
     "round": ("round", int, _is_number),
-    "key": ("key", str, _is_name),
+    "key": ("key", str, is_name),
     "stage": ("stage", int, _is_number),
-    "plan": ("plan", str, _is_name),
+    "plan": ("plan", str, is_name),
     "count": ("task_count", int, _is_number),
     "first": ("first", int, _is_number),
     "size": ("size", int, _is_number),

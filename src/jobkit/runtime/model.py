@@ -16,6 +16,13 @@ MAX_TRACEBACK_CHARS: Final = 6_000
 #: Deliveries are numbered through the turns of a message that is sent again as itself: those of turn n from n * TURN on.
 TURN: Final = 10_000
 
+_NAME: Final = re.compile(r"[0-9A-Za-z_-]{0,64}")
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be a name that jobkit gave (a key, a plan id, an epoch), and so part of a row's key, or is empty."""
+    return _NAME.fullmatch(text) is not None
+
 
 class Status(StrEnum):
     """Where a job or a task is. Nothing else is ever stored as a status."""

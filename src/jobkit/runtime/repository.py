@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from . import rows, task_changes
-from .errors import UNREADABLE, AmbiguousId, EntityExists, EntityNotFound, UnknownJob
+from .errors import UNREADABLE, AmbiguousId, EntityExists, EntityNotFound, RowDamaged, UnknownJob
 from .job_index import JobIndex
 from .model import (
     Audit,
@@ -465,23 +465,23 @@ class Repository:
     def marked(self, stage: TaskRef, round_: int, level: int, group: int) -> list[Summary]:
         """Read the markers of one group."""
         partition = rows.marker_partition(stage.job_id, stage.stage, stage.plan, round_, level, group)
-        return [rows.read_marker(entity) for entity in self._tables.query(rows.TASKS, partition)]
+        return [rows.read_marker(entity)[1] for entity in self._tables.query(rows.TASKS, partition)]
 
     def marked_shards(self, stage: StageRecord) -> dict[int, Summary]:
         """Read the markers of all shards that are known to have ended, by shard number."""
         span = rows.marker_span(stage.job_id, stage.number, stage.plan or "", stage.round, 1)
-        return {int(entity.row): rows.read_marker(entity) for entity in self._tables.query(rows.TASKS, span)}
+        return dict(map(rows.read_marker, self._tables.query(rows.TASKS, span)))
 
     def marked_groups(self, stage: StageRecord) -> dict[int, Summary]:
         """Read the markers of all groups of shards that are known to have ended, by the group's number."""
         span = rows.marker_span(stage.job_id, stage.number, stage.plan or "", stage.round, 2)
-        return {int(entity.row): rows.read_marker(entity) for entity in self._tables.query(rows.TASKS, span)}
+        return dict(map(rows.read_marker, self._tables.query(rows.TASKS, span)))
 
     def marked_shards_of_groups(self, stage: StageRecord, first: int, last: int) -> dict[int, Summary]:
         """Read the markers of the shards of the groups `first` to `last`, by shard number."""
         place = (stage.job_id, stage.number, stage.plan or "", stage.round, 1)
         span = Span(rows.marker_partition(*place, first), rows.after(rows.marker_partition(*place, last)))
-        return {int(entity.row): rows.read_marker(entity) for entity in self._tables.query(rows.TASKS, span)}
+        return dict(map(rows.read_marker, self._tables.query(rows.TASKS, span)))
 
     def looked_at_tasks(self, stage: StageRecord, first: int, size: int) -> Iterator[TaskRecord]:
         """Yield the tasks of a range with all but their parameters and results, in index order."""
@@ -632,10 +632,8 @@ class Repository:
         return count
 
     def _read_chunks(self, job_id: str, prefix: str) -> str:
-        out = bytearray()
-        for entity in self._tables.query(rows.JOBS, job_id, rows=Span(prefix, prefix + "~")):
-            rows.check_version(entity)
-            for _, value in sorted(entity.properties.items()):
-                if isinstance(value, bytes):
-                    out += value
-        return out.decode()
+        found = self._tables.query(rows.JOBS, job_id, rows=Span(prefix, prefix + "~"))
+        try:
+            return b"".join(map(rows.read_chunk, found)).decode()
+        except UnicodeDecodeError as exc:
+            raise RowDamaged(partition=job_id, row=f"{prefix}…", reason="the parts are no text together") from exc

@@ -10,6 +10,7 @@ messages that could not be understood.
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,7 @@ from .model import (
     Summary,
     TaskRecord,
     TaskRef,
+    is_name,
 )
 from .payload import to_json
 from .storage.limits import PROPERTY_BYTES, utf16_units
@@ -62,6 +64,7 @@ CHAIN_ROWS: Final = Span("job", "stage.")  # the job row and its stage rows, and
 PREFIX_CHARS: Final = 500  # what may be put before an exception's own text
 
 _ACTIVE_KEY: Final = re.compile(rf"{ACTIVE}(?P<job_id>[^-]+)-(?P<epoch>.+)-\d+")
+_TASK_ID: Final = re.compile(r".+-[0-9]{1,10}")
 _RECENT_KEY: Final = re.compile(rf"{RECENT}(?P<newest_first>\d{{16}})-(?P<job_id>[^-]+)-(?P<epoch>.+)")
 
 Properties = dict[str, Value]
@@ -172,16 +175,23 @@ def write_time(time: datetime) -> str:
 
 
 def _time(value: object) -> datetime | None:
-    return datetime.fromisoformat(value) if isinstance(value, str) else None
+    """Read a time as one in UTC; None where there is none."""
+    if not isinstance(value, str):
+        return None
+    found = datetime.fromisoformat(value)
+    if found.tzinfo is UTC:
+        return found
+    if found.tzinfo is None:
+        raise ValueError(f"the time {value} has no time zone")
+    return found.astimezone(UTC)
 
 
 def _time_or_none(value: object) -> datetime | None:
     """Read a time in UTC; None for what is none."""
     try:
-        found = _time(value)
-    except ValueError:
+        return _time(value)
+    except (ValueError, OverflowError):
         return None
-    return found if found is not None and found.tzinfo is not None else None
 
 
 def _moment(value: object) -> datetime:
@@ -298,6 +308,18 @@ def _float(value: object) -> float:
     return float(value) if isinstance(value, (int, float, str)) else 0.0
 
 
+def _name(value: object) -> str:
+    if not (isinstance(value, str) and value and is_name(value)):
+        raise ValueError(f"{value!r:.40} is no name")
+    return value
+
+
+def _task_id(value: object) -> str:
+    if not (isinstance(value, str) and _TASK_ID.fullmatch(value)):
+        raise ValueError(f"{value!r:.40} is no task's id")
+    return value
+
+
 def _named(read: Callable[[Entity], T]) -> Callable[[Entity], T]:
     """Have a function that reads rows raise RowDamaged for whatever a row changed by hand makes it stumble over."""
 
@@ -349,7 +371,7 @@ def read_job(entity: Entity) -> JobRecord:
         raise ValueError(f"it is at stage {stage} of {numbers}")
     return JobRecord(
         job_id=entity.partition,
-        epoch=str(p["epoch"]),
+        epoch=_name(p["epoch"]),
         job_type=str(p["job_type"]),
         version=_int(p["version"]),
         run=_int(p["run"]),
@@ -408,7 +430,7 @@ def read_stage(entity: Entity) -> StageRecord:
         name=str(p["name"]),
         state=StageState(str(p["state"])),
         round=_int(p["round"]),
-        plan=str(p.get("plan") or "") or None,
+        plan=_name(p["plan"]) if p.get("plan") else None,
         owner=get_owner(p),
         task_count=None if count < 0 else count,
         policy=get_policy(p),
@@ -417,7 +439,7 @@ def read_stage(entity: Entity) -> StageRecord:
         stop=bool(p.get("stop", False)),
         error=get_failure(p),
         summary=read_summary(str(p.get("summary") or "{}")),
-        last_task=str(p.get("last_task") or "") or None,
+        last_task=_task_id(p["last_task"]) if p.get("last_task") else None,
         started_at=_time(p.get("started_at")),
         sealed_at=_time(p.get("sealed_at")),
         ended_at=_time(p.get("ended_at")),
@@ -521,26 +543,47 @@ def read_kept(entity: Entity) -> KeptMessage:
 
 
 @_named
-def read_marker(entity: Entity) -> Summary:
-    """Read the summary in a marker row."""
-    return read_summary(str(entity.properties["summary"]))
+def read_marker(entity: Entity) -> tuple[int, Summary]:
+    """Read a marker row: the number of the shard or group that has ended, and its summary."""
+    return int(entity.row), read_summary(str(entity.properties["summary"]))
+
+
+@_named
+def read_chunk(entity: Entity) -> bytes:
+    """Read a row of a part of a text."""
+    return b"".join(value for _, value in sorted(entity.properties.items()) if isinstance(value, bytes))
 
 
 def read_summary(text: str) -> Summary:
     """Read a summary."""
     found: dict[str, Any] = pydantic_core.from_json(text)
+    longest = found.get("longest")
     return Summary(
-        completed=found.get("completed", 0),
-        failed=found.get("failed", 0),
-        busy_s=found.get("busy_s", 0.0),
-        longest_s=found.get("longest_s", 0.0),
-        longest_index=found.get("longest"),
+        completed=_count(found.get("completed", 0)),
+        failed=_count(found.get("failed", 0)),
+        busy_s=_seconds(found.get("busy_s", 0.0)),
+        longest_s=_seconds(found.get("longest_s", 0.0)),
+        longest_index=None if longest is None else _count(longest),
         errors=tuple(
             ErrorGroup(
-                count=group["count"],
-                index=group["index"],
-                failure=Failure(type=group["type"], message=group["message"], traceback=group["traceback"]),
+                count=_count(group["count"]),
+                index=_count(group["index"]),
+                failure=Failure(
+                    type=str(group["type"]), message=str(group["message"]), traceback=str(group["traceback"])
+                ),
             )
             for group in found.get("errors", ())
         ),
     )
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r:.40} is no count")
+    return value
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r:.40} is no duration")
+    return value
