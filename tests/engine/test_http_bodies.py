@@ -66,6 +66,23 @@ def test_a_purge_means_named_jobs_or_old_ones(drive: Drive, body: Any):
         ask(drive(two_stages()), operations.purge_jobs, body)
 
 
+@pytest.mark.parametrize(
+    "do", [operations.cancel_jobs, operations.retry_jobs, operations.repair_jobs, operations.purge_jobs]
+)
+def test_what_belongs_into_the_body_is_refused_in_the_query(drive: Drive, do: Callable[..., func.HttpResponse]):
+    driver = drive(two_stages())
+    job_id = driver.finish("two_stages", {"n": 1})["job_id"]
+    before = driver.everything()
+    body = json.dumps({"job_ids": [job_id]}).encode()
+    request = func.HttpRequest("POST", "/api/it", params={"code": "key", "dry_run": "true"}, body=body)
+
+    with pytest.raises(BadRequest) as refused:
+        do(SimpleNamespace(service=driver.service), request)
+
+    assert str(refused.value) == "?dry_run=: there is no such field. There are none here."
+    assert driver.everything() == before
+
+
 def test_one_request_does_so_much_and_the_next_one_goes_on(drive: Drive, monkeypatch: pytest.MonkeyPatch):
     driver = drive(one_stage(broken))
     for n in range(1, 6):

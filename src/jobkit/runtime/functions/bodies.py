@@ -15,7 +15,7 @@ from jobkit.runtime.service import Service
 from jobkit.runtime.unread import Refused, without_unread
 
 from .answers import BadRequest
-from .requests import read_body
+from .requests import read_body, read_query
 
 _WHICH: Final = ("job_ids", "status", "type", "since", "param")
 
@@ -24,7 +24,11 @@ class Body:
     """The fields of a body. Each reader raises BadRequest for a value of another kind than it is to have."""
 
     def __init__(self, request: func.HttpRequest, more: Sequence[str]) -> None:
-        """Read the body; besides what says which jobs are meant it may have `more` fields. Raises BadRequest."""
+        """Read the body; besides what says which jobs are meant it may have `more` fields. Raises BadRequest.
+
+        A query is refused: whoever has written `?dry_run=true` has not meant that jobs are deleted.
+        """
+        read_query(request, ())
         found = read_body(request)
         if not isinstance(found, dict):
             raise BadRequest("the body must be a JSON object")
