@@ -23,7 +23,7 @@ from jobkit.runtime.installation import Glance
 from jobkit.runtime.installation_documents import installation_document, jobs_document
 from jobkit.runtime.invariants import broken_invariants
 from jobkit.runtime.listing import list_jobs, list_tasks
-from jobkit.runtime.messages import JOBS_QUEUE
+from jobkit.runtime.messages import JOBS_QUEUE, POISON_SUFFIX
 from jobkit.runtime.operator import Operator
 from jobkit.runtime.overview import Order
 from jobkit.runtime.poison_choice import Wanted
@@ -155,6 +155,7 @@ class EveryRow(Neighbours):
         driver.run(deliveries=3)  # the plan, and the two batches of the first shard
         Operator(driver.service, by="somebody").cancel(self.half_done, now=True)
         self.listed = driver.submit("two_stages", {"n": 3}, stages=["2"], source_list=[{"square": 4}, {"square": 9}])
+        self.store.queues.send(JOBS_QUEUE + POISON_SUFFIX, "foreign, and not yet kept")
         self.keep()
 
     @property
