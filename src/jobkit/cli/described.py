@@ -71,7 +71,7 @@ class ParamOption:
             return self.choices.get(given, given)
         try:
             return json.loads(given)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise InvalidParams(
                 job_type=job_type,
                 problems=[f"{self.key}: {self.flags[0]} takes JSON, and {given!r:.60} is none: {exc}"],

@@ -68,7 +68,7 @@ class JobArguments:
                 return None, json.loads(_read(self.source))
             except OSError as exc:
                 raise InvalidSource(source=name, reason=exc.strerror or str(exc)) from exc
-            except ValueError as exc:
+            except (ValueError, RecursionError) as exc:
                 raise InvalidSource(source=name, reason=f"it is not JSON: {exc}") from exc
         if "/" in self.source or "." in self.source:
             raise InvalidSource(source=self.source, reason="there is no such file")
@@ -140,7 +140,7 @@ def _read_params(controller: type[BaseController[Any]], source: str | None) -> d
         found: Any = json.loads(_read(source))
     except OSError as exc:
         raise InvalidParams(job_type=job_type, problems=[f"--params {name}: {exc.strerror or exc}"]) from exc
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise InvalidParams(job_type=job_type, problems=[f"--params {name} is not JSON: {exc}"]) from exc
     if not isinstance(found, dict):
         problem = f"--params {name} must hold a JSON object, and holds {_JSON_WORDS.get(type(found), 'a number')}"  # pyright: ignore[reportUnknownArgumentType] - JSON
