@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint types layers test generated kills proof azurite functions format bench corpus screens clean
+.PHONY: help setup check lint types layers test generated examples kills proof azurite functions format bench corpus screens clean
 
 PYTHON ?= python3
 # The tools of .venv come first where it exists; otherwise those of the shell.
@@ -30,6 +30,9 @@ test: ## the tests
 
 generated: ## what new-controller makes: 40 combinations, formatted, without lint, typed, tested, run
 	pytest -n0 tests/scaffold/matrix.py
+
+examples: ## bad input at every door, 600 examples of each kind: options, files, messages, rows, requests
+	JOBKIT_TEST_EXAMPLES=600 pytest --timeout 1200 --durations=10 tests/faults/test_bad_input.py tests/faults/test_bad_rows.py tests/faults/test_bad_requests.py tests/cli/test_any_input.py
 
 kills: ## a run killed with -9 at 50 random moments, and 200 kills of its instances within one job
 	JOBKIT_TEST_KILLS=50 JOBKIT_TEST_INSTANCE_KILLS=200 pytest -n0 --timeout 1200 tests/kills
