@@ -143,7 +143,7 @@ def test_left_alone_all_jobs_end(rows: EveryRow) -> None:
     ]
 
 
-@quick(200)
+@quick(120)
 @given(data=st.data())
 def test_rows_changed_by_hand_never_do_worse_than_a_named_error(rows: EveryRow, data: st.DataObject) -> None:
     rows.put_back()
