@@ -36,7 +36,8 @@ def check_soundness(path: Path) -> Iterator[Finding]:
         with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
             found = connection.execute("pragma quick_check(1)").fetchone()[0]
     except sqlite3.OperationalError as exc:  # locked, or in a folder where no write-ahead log can be read
-        yield _TELL.not_checked("file", f"{path} can't be read alone: {exc}", "try again when nothing works on it")
+        fix = "try again when nothing works on it; of a folder that can't be written, copy the file elsewhere"
+        yield _TELL.not_checked("file", f"{path} can't be read alone: {exc}", fix)
         return
     except sqlite3.DatabaseError as exc:
         found = str(exc)

@@ -110,6 +110,7 @@ class Instance:
     def stop(self, grace_s: float) -> int:
         """Receive nothing more and give what is held up to `grace_s`; return how many messages are still held then."""
         deadline = time.monotonic() + grace_s
+        self._is_left = False  # stopped again, with more grace
         self._stopping.set()
         threads = [self._renewer, *(thread for listener in self._listeners for thread in listener.threads)]
         threads = [thread for thread in threads if thread.is_alive()]  # an interrupted start has not started all
