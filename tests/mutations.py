@@ -478,7 +478,7 @@ MUTATIONS = {
                 '                return [etag, ""]\n\n'
                 "    def _merge_stage_and_job(\n",
             ),
-            ("EntityExists, EntityNotFound, UnknownJob\n", "EntityChanged, EntityExists, EntityNotFound, UnknownJob\n"),
+            ("from .errors import UNREADABLE, ", "from .errors import UNREADABLE, EntityChanged, "),
         ),
     ),
     "a stop ends a sealed job at once": Mutation(
