@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from driver import Driver
+from driver import Driver, ManualClock
 from invariants import check_invariants
 from jobkit.runtime.controllers import HelloWorlds
-from jobkit.runtime.errors import MessageRefused
+from jobkit.runtime.errors import LimitExceeded, MessageRefused, StoreUnavailable
 from jobkit.runtime.messages import decode_message
+from jobkit.runtime.storage.ports import Entity, Store
+from samples import one_stage
 
 Drive = Callable[..., Driver]
 
@@ -107,6 +110,33 @@ def test_a_message_put_straight_into_a_poison_queue_is_kept_or_dropped(drive: Dr
         "plan: the job is gone or in another round",
         "task: the task is gone",
     ]
+
+
+def test_a_poison_message_that_asks_for_more_than_a_store_takes_is_kept_with_the_reason(
+    store: Store, clock: ManualClock
+) -> None:
+    class Limited:
+        """Tables that take no task's failure."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store.tables, name)
+
+        def update(self, table: str, entity: Entity, **how: Any) -> str:
+            if entity.properties.get("status") == "failed":
+                raise LimitExceeded(what="transaction", size=2, limit=1, unit="bytes")
+            return store.tables.update(table, entity, **how)
+
+    def asks_in_vain(task: Any) -> int:
+        raise StoreUnavailable(store="its own", reason="the task asks for it in vain")
+
+    driver = Driver(replace(store, tables=Limited()), [one_stage(asks_in_vain)], clock=clock)
+    driver.submit("one_stage", {"n": 1})
+
+    driver.run()
+
+    ((queue, reason, body),) = driver.poison_rows()
+    assert (queue, reason) == ("tasks-poison", "transaction: 2 bytes, the limit is 1")
+    assert decode_message(body).kind.value == "task"
 
 
 @pytest.mark.parametrize("kind", ["plan", "dispatch", "stop", "settle", "complete", "task"])

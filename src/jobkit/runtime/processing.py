@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from .batches import Batches
-from .errors import MessageRefused, RowDamaged
+from .errors import LimitExceeded, MessageRefused, RowDamaged
 from .messages import JOBS_QUEUE, POISON_SUFFIX, TASKS_QUEUE, Incoming, Kind, decode_message_of
 from .poisoned import Poisoned
 from .reopening import Reopening
@@ -49,7 +49,10 @@ class Processing:
         if poisoned:
             try:
                 return self._poisoned.handle(queue.removesuffix(POISON_SUFFIX), incoming)
-            except RowDamaged as exc:  # no redelivery can help, and a poison queue has no poison queue of its own
+            except (
+                LimitExceeded,
+                RowDamaged,
+            ) as exc:  # no redelivery can help, and a poison queue has no poison queue of its own
                 return self._poisoned.refused(queue, delivery, exc)
         if self._gate is None or message.kind not in _GATED:
             return self._route(incoming)
