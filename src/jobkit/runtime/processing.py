@@ -49,10 +49,8 @@ class Processing:
         if poisoned:
             try:
                 return self._poisoned.handle(queue.removesuffix(POISON_SUFFIX), incoming)
-            except (
-                LimitExceeded,
-                RowDamaged,
-            ) as exc:  # no redelivery can help, and a poison queue has no poison queue of its own
+            except (LimitExceeded, RowDamaged) as exc:
+                # No redelivery can help, and a poison queue has no poison queue of its own.
                 return self._poisoned.refused(queue, delivery, exc)
         if self._gate is None or message.kind not in _GATED:
             return self._route(incoming)
