@@ -40,7 +40,7 @@ kills: ## a run killed with -9 at 50 random moments, and 200 kills of its instan
 azurite: ## the engine's tests and the single faults on Azurite, half an hour
 	JOBKIT_TEST_ENGINE_ON_AZURE=1 pytest --timeout 1200 tests/contract tests/engine tests/azure tests/faults/test_single_faults.py -k "azure or real_store"
 
-proof: ## the protocol for hours, what has no result in docs/proof.md yet: schedules, pairs of faults, the model, kills, operators; PART=3/131 one part (SEED=17 one seed of it), PART=list
+proof: ## the protocol for hours, what has no result in docs/proof.md yet: schedules, pairs of faults, the model, kills, operators; PART=3/139 one part (SEED=17 one seed of it), PART=list
 	PYTHONPATH=tests python -m proof $(PART) $(SEED)
 
 functions: ## a job of 1,000 tasks a stage in the Function App, besides its other tests

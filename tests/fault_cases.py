@@ -379,12 +379,11 @@ def every_single_fault(
     *,
     deliveries: int = 0,
     batch: int = 4,
-    only: Callable[[list[Call]], list[Call]] = lambda calls: calls,
     meanwhile: Callable[[Trial], Callable[[], None]] | None = None,
 ) -> Iterator[str]:
-    """Run a job once for each of its calls (or `only` some) with the fault there; yield what is broken, and where."""
+    """Run a job once for each of its calls with the fault there; yield what is broken, and where."""
     with runs_of(job, kind, folder, batch=batch) as runs:
-        for call in only(runs.calls):
+        for call in runs.calls:
             if not call.can(fault_kind):
                 continue
             with runs.before(call) as run:
@@ -400,16 +399,25 @@ def every_single_fault(
                     yield f"{fault_kind.value} at {call}: {type(error).__name__}: {error}"
 
 
-def every_pair(job: Job, folder: Path, first: Kind, *, shares: int = 1, share: int = 0) -> tuple[int, list[str]]:
-    """Run a job in memory once for each pair of faults, the first of a kind, the second of any and later.
+def every_pair(
+    job: Job,
+    folder: Path,
+    first: Kind,
+    *,
+    shares: int = 1,
+    share: int = 0,
+    batch: int = 4,
+    only: Callable[[list[Call]], list[Call]] = lambda calls: calls,
+) -> tuple[int, list[str]]:
+    """Run a job in memory once for each pair of faults (or at `only` some calls), the first of a kind, the second of any and later.
 
     Return how many pairs there were (of one of so many shares of them), and what was broken. A crash after a call with
     the same delivery's next call to come is not tried apart: it is the crash before that one.
     """
     broken: list[str] = []
     pairs = 0
-    with runs_of(job, "memory", folder) as runs:
-        for one in runs.calls[share::shares]:
+    with runs_of(job, "memory", folder, batch=batch) as runs:
+        for one in only(runs.calls)[share::shares]:
             if not _tells(one, first, runs.calls):
                 continue
             with runs.before(one) as run:
@@ -418,7 +426,10 @@ def every_pair(job: Job, folder: Path, first: Kind, *, shares: int = 1, share: i
                 trail = Trail(run, Trial.run)
                 trail.follow()
                 later = list(run.faulty.calls)
+                tried = set(only(later))
                 for two, second in _later_faults(one, later):
+                    if two not in tried:
+                        continue
                     pairs += 1
                     trail.back_before(two)
                     run.faulty.faults = (Fault(first, at(one.number)), Fault(second, at(two.number)))

@@ -35,7 +35,6 @@ def test_a_part_that_is_run_again_counts_once_and_what_broke_is_shown(tmp_path: 
         "| --- | --- | --- | --- | --- | --- |",
         "| schedules | 1 of 1 | 9 | 8 | 1 | 1 s |",
         "| pairs of faults | 0 of 0 | 0 |  | 0 | 0 s |",
-        "| single faults | 0 of 0 | 0 |  | 0 | 0 s |",
         "| model | 1 of 2 | 1,200 |  | 0 | 4 s |",
         "| kills | 0 of 0 | 0 |  | 0 | 0 s |",
         "| operators | 0 of 0 | 0 |  | 0 | 0 s |",

@@ -1,6 +1,6 @@
-"""Runs the proof in parts: `make proof` those that have no result yet, `make proof PART=3/131` one, `PART=list` none.
+"""Runs the proof in parts: `make proof` those that have no result yet, `make proof PART=3/139` one, `PART=list` none.
 
-`make proof PART=3/131 SEED=17` runs one seed of a part of schedules again, and records nothing.
+`make proof PART=3/139 SEED=17` runs one seed of a part of schedules again, and records nothing.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-KINDS = ("schedules", "pairs of faults", "single faults", "model", "kills", "operators")
+KINDS = ("schedules", "pairs of faults", "model", "kills", "operators")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
