@@ -78,6 +78,7 @@ def test_three_tasks_in_two_stages_stand_every_other_fault_on_a_real_store(tmp_p
     assert list(every_single_fault(job, REAL_STORE, tmp_path, kind, deliveries=1)) == []
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", list(Kind), ids=lambda kind: kind.value)
 def test_a_job_of_two_shards_stands_every_fault(tmp_path: Path, kind: Kind) -> None:
     assert list(every_single_fault(JOBS["101 tasks"], "memory", tmp_path, kind, deliveries=1, batch=16)) == []
